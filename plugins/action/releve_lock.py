@@ -1,0 +1,40 @@
+"""Action plugin of releve_lock: only the control machine knows who we are and who is gone."""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import os
+from typing import Any
+
+from ansible.module_utils import lock
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):
+    """Adds the owner, and takes over a lock whose owner is provably gone."""
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """The module's result; `took_over` tells of a stale lock that was replaced."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        args = dict(self._task.args)
+        args["content"] = {
+            "run": args.get("run"),
+            "verb": args.get("verb", ""),
+            "user": getpass.getuser(),
+            "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            # Tasks run in forks: the process that lives as long as the run is our parent.
+            "owner": lock.owner(os.getppid()),
+        }
+        result.update(self._execute_module(module_args=args, task_vars=task_vars))
+        holder = result.get("holder")
+        if result.get("failed") and holder and lock.gone(holder):
+            args["instead_of"] = holder["run"]
+            result = self._execute_module(module_args=args, task_vars=task_vars)
+            result["took_over"] = lock.describe(holder)
+            self._display.warning(
+                f"took over a stale lock: {lock.describe(holder)}; that process is gone"
+            )
+        return result

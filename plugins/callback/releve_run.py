@@ -1,0 +1,276 @@
+"""Ansible callback: keeps a run's journal, makes its report, and has the last word."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from ansible import constants as C
+from ansible import context
+from ansible.executor.stats import AggregateStats
+from ansible.executor.task_result import CallbackTaskResult
+from ansible.playbook import Playbook
+from ansible.playbook.block import Block
+from ansible.playbook.play import Play
+from ansible.playbook.task import Task
+from ansible.plugins.callback import CallbackBase
+from ansible.utils.color import ANSIBLE_COLOR
+
+from releve.report import journal as journals
+from releve.report.journal import Failure, Journal, shorten
+
+DOCUMENTATION = """
+name: releve_run
+type: aggregate
+short_description: journal of a Relève run, and its last line
+description:
+  - A play or task named C((3/9) GATEWAY) and so on begins a step, which lasts until the next one.
+  - The run is known as soon as C(set_fact) sets C(releve_run_dir). From then on steps and failures
+    are written under its C(evidence) directory. In check mode nothing is written.
+  - At the end C(end.json) is written, C(releve report write) makes the report, and the last line
+    says what happened and what to do next.
+  - Further facts it reads are C(releve_rolled_back), C(releve_reason), C(releve_next) (what to do
+    next) and C(releve_end_monotonic) (the target's clock at the end).
+requirements:
+  - C(callbacks_enabled = releve_run)
+  - the releve package, in the Python environment that runs Ansible
+"""
+
+_FACTS = {
+    "releve_run_dir",
+    "releve_rolled_back",
+    "releve_reason",
+    "releve_next",
+    "releve_end_monotonic",
+}
+_REPORT_SECONDS = 60
+
+
+def ancestors(task: Task) -> Iterator[tuple[Block, str]]:
+    """The blocks around a task and the section it stands in, innermost first.
+
+    By ids, because Ansible copies blocks when it filters tags; through includes and roles too.
+    """
+    child, parent = task, task._parent
+    while parent is not None:
+        if isinstance(parent, Block):
+            for section in ("block", "rescue", "always"):
+                if any(child._uuid == other._uuid for other in getattr(parent, section)):
+                    yield parent, section
+        child, parent = parent, parent._parent
+
+
+def message_of(result: dict[str, Any]) -> str:
+    """One short line that says what went wrong; never anything a task asked not to log."""
+    if "censored" in result:
+        return "its output is hidden (no_log)"
+    for item in result.get("results") or []:
+        if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
+            return message_of(item)
+    said = str(result.get("msg") or result.get("reason") or "it failed and said nothing")
+    shown = str(result.get("stderr") or "").strip() if "rc" in result else ""
+    return shorten(f"{said}: {shown.splitlines()[-1]}" if shown else said)
+
+
+def shown(path: Path) -> str:
+    """A path as somebody standing here would type it."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+class CallbackModule(CallbackBase):
+    """The journal's ears and voice in Ansible."""
+
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "releve_run"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._journal: Journal | None = None
+        self._facts: dict[str, Any] = {}
+        self._playbook = ""
+        self._run_dir: Path | None = None
+        self._trouble: str | None = None
+        self._last_line: str | None = None
+        self._interrupted = False
+        self._pid = os.getpid()
+        atexit.register(self._say_last)
+
+    # What Ansible tells
+
+    def v2_playbook_on_start(self, playbook: Playbook) -> None:
+        self._playbook = shown(Path(playbook._file_name).absolute())
+        self._journal = Journal(time.monotonic())
+        self._facts, self._run_dir, self._trouble = {}, None, None
+        self._watch_for_interrupt()
+
+    def v2_playbook_on_play_start(self, play: Play) -> None:
+        self._begin(play.get_name())
+
+    def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
+        self._begin(task.get_name())
+
+    def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
+        assert self._journal is not None
+        self._journal.saw("changed" if result.is_changed() else "ok")
+        for answer in [result.result, *(result.result.get("results") or [])]:
+            facts = answer.get("ansible_facts") if isinstance(answer, dict) else None
+            self._facts |= {name: facts[name] for name in _FACTS & set(facts or ())}
+        run_dir = self._facts.get("releve_run_dir")
+        if run_dir and self._run_dir is None and not context.CLIARGS.get("check"):
+            self._run_dir = Path(str(run_dir)).absolute()
+            self._write()
+
+    def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
+        assert self._journal is not None
+        if ignore_errors:
+            self._journal.saw("ok")
+        else:
+            around = ancestors(result.task)
+            rescuable = any(section == "block" and block.rescue for block, section in around)
+            self._failed(result, message_of(result.result), rescuable)
+
+    def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
+        # A host that cannot be reached enters no rescue section.
+        if not result.task.ignore_unreachable:
+            said = f"{result.host.get_name()} cannot be reached: {message_of(result.result)}"
+            self._failed(result, shorten(said), False)
+
+    def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
+        self._end(bool(stats.failures or stats.dark))
+
+    # The run's journal
+
+    def _begin(self, name: str) -> None:
+        assert self._journal is not None
+        if self._journal.begin(name, time.monotonic()):
+            self._write()
+
+    def _failed(self, result: CallbackTaskResult, said: str, rescuable: bool) -> None:
+        assert self._journal is not None
+        self._journal.failed(
+            Failure(
+                task=result.task.get_name().strip(),
+                host=result.host.get_name(),
+                message=said,
+                place=tuple((block._uuid, section) for block, section in ancestors(result.task)),
+                rescuable=rescuable,
+                step=self._journal.steps[-1] if self._journal.steps else None,
+            )
+        )
+        self._write()
+
+    def _write(self, ended: dict[str, object] | None = None) -> None:
+        """Write what is known; what stands in the way is said in the last line."""
+        assert self._journal is not None
+        if self._run_dir is None:
+            return
+        try:
+            journals.write(self._run_dir, self._journal, ended)
+        except OSError as error:
+            self._trouble = f"{error.filename}: {error.strerror}"
+
+    # The end
+
+    def _end(self, failed: bool) -> None:
+        """Write the run's end, make its report, and find the words for the last line."""
+        journal, facts, now = self._journal, self._facts, time.monotonic()
+        assert journal is not None
+        ended = journals.end(
+            journal,
+            now,
+            failed=failed,
+            interrupted=self._interrupted,
+            rolled_back=bool(facts.get("releve_rolled_back")),
+            reason=facts.get("releve_reason"),
+        )
+        page = None
+        if self._run_dir is not None:
+            page = shown(self._run_dir.parent / "latest" / "report.html")
+            self._write(
+                {
+                    "verdict": ended.verdict,
+                    "reason": ended.reason,
+                    "seconds": ended.seconds,
+                    "monotonic": facts.get("releve_end_monotonic"),
+                    "control_monotonic": now,
+                }
+            )
+            self._report(self._run_dir)
+        self._last_line = journals.last_line(
+            journal,
+            ended,
+            playbook=self._playbook,
+            verb=(self._run_dir and journals.verb_of(self._run_dir)) or Path(self._playbook).stem,
+            page=page,
+            next_step=facts.get("releve_next"),
+            trouble=self._trouble,
+        )
+        self._journal = None
+
+    def _report(self, run_dir: Path) -> None:
+        """Run the `releve` beside our own Python and show the table it prints.
+
+        A Ctrl-C must not cost the report of a run that is over: neither we nor the child hear it.
+        """
+        command = [str(Path(sys.executable).parent / "releve"), "report", "write", str(run_dir)]
+        width = str(shutil.get_terminal_size((100, 24)).columns)
+        colours = {"FORCE_COLOR": "1"} if ANSIBLE_COLOR else {}
+        heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_REPORT_SECONDS,
+                env={**os.environ, "COLUMNS": width, **colours},
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            self._trouble = shorten(f"releve report write: {error}")
+            return
+        finally:
+            signal.signal(signal.SIGINT, heard)
+        self._display.display(done.stdout.rstrip("\n"))
+        if done.returncode:
+            self._trouble = shorten(done.stderr) or f"releve report write exited {done.returncode}"
+
+    # Ctrl-C and the very end
+
+    def _watch_for_interrupt(self) -> None:
+        """Note a Ctrl-C on its way to Ansible, which calls no callback for it."""
+        ansible = signal.getsignal(signal.SIGINT)
+        if not callable(ansible):
+            return
+
+        def note(signum: int, frame: FrameType | None) -> None:
+            self._interrupted = True
+            ansible(signum, frame)
+
+        signal.signal(signal.SIGINT, note)
+
+    def _say_last(self) -> None:
+        """At exit, when Ansible has said all it says. A run without an end is ended here.
+
+        Ctrl-C, and an error that a playbook cannot go on from, skip v2_playbook_on_stats and are
+        only printed after the callbacks are gone. A forked worker must not speak.
+        """
+        if os.getpid() != self._pid:
+            return
+        if self._journal is not None:
+            self._end(failed=True)
+        if self._last_line is not None:
+            good = self._last_line.startswith("DONE")
+            self._display.display(self._last_line, color=C.COLOR_OK if good else C.COLOR_ERROR)
+            sys.stdout.flush()

@@ -1,0 +1,179 @@
+"""Live adoption: move a running worker from the server to the gateway without touching its calls.
+
+Method (measured, docs/how-it-works.md): inside the worker's network namespace new connections to
+the server are led to the gateway, then the worker's own connection, and no other, is cut. The
+worker does what it does after any cut: it connects again, and registers at the gateway. The rule
+goes away at once, so that a later failure of the gateway leads the worker back to the server.
+Jobs run in processes of their own with sockets of their own, which are never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+TOOLS = ("nsenter", "ss", "iptables")
+MARK = "releve-adoption"
+
+Run = Callable[[list[str]], str]
+
+
+class AdoptionError(Exception):
+    """Nothing was changed, or what was changed is undone; the message says why."""
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An IPv4 address and a TCP port."""
+
+    address: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.address}:{self.port}"
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One established connection: the local port and the process that holds it."""
+
+    port: int
+    pid: int
+
+
+def run(argv: list[str]) -> str:
+    """Standard output of a command; raises AdoptionError with what it said when it fails."""
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        raise AdoptionError(f"{argv[0]} failed: {said[-1] if said else done.returncode}")
+    return done.stdout
+
+
+def can_cut_sockets(execute: Run = run) -> bool:
+    """Whether `ss -K` works here, tried on a loopback connection of our own."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.create_connection(server.getsockname()) as client,
+        server.accept()[0],
+    ):
+        here, there = client.getsockname()[1], server.getsockname()[1]
+        with contextlib.suppress(AdoptionError):
+            execute(["ss", "-K", "dst", "127.0.0.1", "dport", "=", f":{there}"])
+        return f":{here} " not in execute(["ss", "-Htn", "state", "established"])
+
+
+def obstacle(scheme: str, execute: Run = run) -> str | None:
+    """Why live adoption cannot work on this host, or None."""
+    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
+    if missing:
+        return f"this host has no {', '.join(missing)} (packages util-linux, iproute2, iptables)"
+    if scheme not in ("ws", "http"):
+        return f"the agent speaks {scheme} and would refuse the gateway's certificate"
+    if not can_cut_sockets(execute):
+        return "`ss -K` has no effect (not root, or a kernel without INET_DIAG_DESTROY)"
+    return None
+
+
+def parse_connections(text: str) -> list[Connection]:
+    """Connections from `ss -Htnp` lines; one per process that holds the socket."""
+    found = []
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) < 5:
+            continue
+        port = int(fields[2].rsplit(":", 1)[1])
+        found += [Connection(port, int(pid)) for pid in re.findall(r"pid=(\d+)", line)]
+    return found
+
+
+def parent_of(pid: int) -> int:
+    """The parent's process id, 0 at the top; raises AdoptionError when the process is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError as error:
+        raise AdoptionError(f"process {pid} ended meanwhile; run again") from error
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def worker_connection(
+    connections: list[Connection], top: int, parent: Callable[[int], int] = parent_of
+) -> Connection:
+    """The worker's own connection: the one held by the process nearest to the container's first.
+
+    Raises AdoptionError when that is not exactly one, because then it could be a call's.
+    """
+
+    def depth(pid: int) -> int:
+        steps = 0
+        while pid not in (top, 0):
+            pid, steps = parent(pid), steps + 1
+        return steps
+
+    if not connections:
+        raise AdoptionError("the agent has no connection to the server; is it registered?")
+    depths = {item: depth(item.pid) for item in connections}
+    nearest = [item for item, steps in depths.items() if steps == min(depths.values())]
+    if len(nearest) != 1:
+        raise AdoptionError(
+            f"the agent's main process holds {len(nearest)} connections to the server, and one "
+            "may be a call's (jobs in threads?); set `adoption: restart`"
+        )
+    return nearest[0]
+
+
+class Detour:
+    """Leads one network namespace's new connections for the server to the gateway."""
+
+    def __init__(self, pid: int, server: Endpoint, gateway: Endpoint, execute: Run = run) -> None:
+        self._pid = pid
+        self._server = server
+        self._gateway = gateway
+        self._execute = execute
+
+    def _inside(self, *argv: str) -> str:
+        return self._execute(["nsenter", "--target", str(self._pid), "--net", *argv])
+
+    def _rule(self, verb: str) -> None:
+        self._inside(
+            *("iptables", "--wait", "2", "--table", "nat", verb, "OUTPUT"),
+            *("--protocol", "tcp", "--syn", "--destination", self._server.address),
+            *("--dport", str(self._server.port), "--match", "comment", "--comment", MARK),
+            *("--jump", "DNAT", "--to-destination", str(self._gateway)),
+        )
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """The rule stands inside the `with` block and is gone after it, whatever happens."""
+        self._rule("--insert")
+        try:
+            yield
+        finally:
+            self._rule("--delete")
+
+    def cut_worker(self) -> None:
+        """Cut the worker's own connection; it will connect again by itself."""
+        listing = self._inside("ss", "-Htnp", "state", "established", "dst", str(self._server))
+        own = worker_connection(parse_connections(listing), self._pid)
+        self._inside("ss", "-K", "dst", str(self._server), "sport", "=", f":{own.port}")
+
+
+def adopt(detour: Detour, registered: Callable[[], None]) -> None:
+    """Move the worker; `registered` waits until it stands at the gateway as it should, and
+    raises when it does not. Then the worker is led back to the server and the error goes on."""
+    with detour.open():
+        detour.cut_worker()
+        try:
+            registered()
+            return
+        except Exception as error:
+            failure = error
+    with contextlib.suppress(AdoptionError):  # it may hold no connection now; it will find its way
+        detour.cut_worker()
+    raise failure

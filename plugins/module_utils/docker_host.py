@@ -1,0 +1,23 @@
+"""One way for every module to reach the Docker Engine of the host it runs on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def docker_client(module: Any) -> Any:
+    """A connected `docker.DockerClient`; ends the module with a sentence when there is none."""
+    try:
+        import docker
+    except ImportError:
+        module.fail_json(
+            msg="the Docker SDK for Python is missing on this host; run playbooks/engine.yml"
+        )
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except docker.errors.DockerException as error:
+        module.fail_json(
+            msg=f"no Docker Engine answers on this host ({error}); run playbooks/engine.yml"
+        )
+    return client

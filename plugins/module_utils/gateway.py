@@ -1,0 +1,110 @@
+"""The gateway's admin API, spoken over its unix socket. Standard library only: runs on targets."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+class GatewayError(Exception):
+    """The gateway did not do what was asked; the message says why and what to do."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("gateway", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class Gateway:
+    """One gateway; each call opens a connection of its own."""
+
+    def __init__(self, path: str, timeout: float = 5.0) -> None:
+        self._path = path
+        self._timeout = timeout
+
+    def request(self, method: str, path: str, body: object = None) -> Any:
+        """The decoded JSON answer. Raises GatewayError."""
+        connection = _UnixConnection(self._path, self._timeout)
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None)
+            answer = connection.getresponse()
+            content = json.loads(answer.read())
+        except FileNotFoundError:
+            raise GatewayError(f"no gateway at {self._path}: is its container running?") from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise GatewayError(f"the gateway at {self._path} does not answer: {error}") from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            raise GatewayError(str(content.get("error", content)))
+        return content
+
+    def state(self) -> dict[str, Any]:
+        """GET /state."""
+        content: dict[str, Any] = self.request("GET", "/state")
+        return content
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """GET /jobs."""
+        content: list[dict[str, Any]] = self.request("GET", "/jobs")
+        return content
+
+    def set_weights(self, weights: dict[str, int]) -> dict[str, Any]:
+        """PUT /weights; adds `round_trip_ms`, what the caller waited."""
+        began = time.monotonic()
+        content: dict[str, Any] = self.request("PUT", "/weights", weights)
+        content["round_trip_ms"] = round((time.monotonic() - began) * 1000, 3)
+        return content
+
+    def wait(
+        self,
+        met: Callable[[dict[str, Any]], bool],
+        seconds: float,
+        what: str,
+        give_up: Callable[[], str | None] = lambda: None,
+        every: float = 0.02,
+    ) -> dict[str, Any]:
+        """The first state that meets the condition.
+
+        Raises GatewayError after `seconds`, or at once with what `give_up` says.
+        """
+        deadline = time.monotonic() + seconds
+        reason = ""
+        while time.monotonic() < deadline:
+            try:
+                state = self.state()
+            except GatewayError as error:
+                reason = f" ({error})"
+            else:
+                reason = ""
+                if met(state):
+                    return state
+            hopeless = give_up()
+            if hopeless:
+                raise GatewayError(hopeless)
+            time.sleep(every)
+        raise GatewayError(f"{what} within {seconds:g} s{reason}")
+
+
+def workers(state: dict[str, Any], colour: str, peer: str | None = None) -> list[dict[str, Any]]:
+    """The registered workers of a colour, of one address only if given."""
+    return [
+        worker
+        for worker in state["workers"]
+        if worker["colour"] == colour and peer in (None, worker["peer"])
+    ]
+
+
+def connected(state: dict[str, Any]) -> bool:
+    """Whether every key of the gateway is registered at the server."""
+    return all(upstream["connected"] for upstream in state["upstreams"])

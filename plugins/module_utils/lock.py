@@ -1,0 +1,98 @@
+"""One run at a time per environment: a file on the target that says who, when and what.
+
+A lock is stale when its owner is provably gone: the same control machine, booted as it was then,
+and no such process any more. Only then may the next run take it over by itself; of an owner on
+another machine nothing can be proven, so there the operator decides.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+
+class LockHeld(Exception):
+    """Somebody holds the lock; `.holder` is its content."""
+
+    def __init__(self, holder: dict[str, Any]) -> None:
+        super().__init__(describe(holder))
+        self.holder = holder
+
+
+def owner(pid: int) -> dict[str, Any]:
+    """The identity of a process on this machine, for good: no later process can match it."""
+    return {
+        "host": socket.gethostname(),
+        "boot": Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
+        "pid": pid,
+        "process": _started(pid),
+    }
+
+
+def gone(holder: dict[str, Any]) -> bool:
+    """Whether the holder is provably gone, as far as this machine can tell."""
+    identity = holder.get("owner", {})
+    pid = identity.get("pid")
+    return isinstance(pid, int) and (
+        identity.get("boot") == owner(os.getpid())["boot"]
+        and _started(pid) != identity.get("process")
+    )
+
+
+def _started(pid: int) -> int | None:
+    """Start time of a process in clock ticks since boot, None when there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def describe(holder: dict[str, Any]) -> str:
+    """Who, when and what, in one sentence."""
+    who = holder.get("owner", {})
+    return (
+        f"run {holder.get('run', '?')} ({holder.get('verb', '?')}) by {holder.get('user', '?')} on "
+        f"{who.get('host', '?')}, process {who.get('pid', '?')}, since {holder.get('since', '?')}"
+    )
+
+
+def take(path: Path, content: dict[str, Any], instead_of: str | None = None) -> None:
+    """Take the lock, or put ours in the place of run `instead_of`. Raises LockHeld."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content)
+    while True:
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        except FileExistsError:
+            held = holder_of(path)
+            if held is not None and held.get("run") != instead_of:
+                raise LockHeld(held) from None
+            path.unlink(missing_ok=True)
+            continue
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        return
+
+
+def holder_of(path: Path) -> dict[str, Any] | None:
+    """The lock's content; None when there is no lock, a mark when it cannot be read."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return {"run": "unreadable lock"}
+    return content if isinstance(content, dict) else {"run": "unreadable lock"}
+
+
+def release(path: Path, run: str) -> bool:
+    """Give the lock back; another run's lock is left alone."""
+    held = holder_of(path)
+    if held is None or held.get("run") != run:
+        return False
+    path.unlink(missing_ok=True)
+    return True

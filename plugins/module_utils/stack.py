@@ -1,0 +1,153 @@
+"""Reads what really runs: the user's compose project and the containers of Relève beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+PROJECT = "com.docker.compose.project"
+SERVICE = "com.docker.compose.service"
+COLOUR = "releve.colour"
+STACK = "releve.stack"
+
+VERSIONS = (
+    "import importlib.metadata as m, json;"
+    "print(json.dumps({d.metadata['Name'].lower().replace('_', '-'): d.version"
+    " for d in m.distributions() if d.metadata['Name'].lower().startswith('livekit')}))"
+)
+
+
+class StackError(Exception):
+    """The stack is not as expected; the message says what to change."""
+
+
+class Stack:
+    """One environment on one Docker host, through a `docker.DockerClient`."""
+
+    def __init__(self, client: Any, stack: str, server_service: str, agent_service: str) -> None:
+        self._client = client
+        self._stack = stack
+        self._services = {"server": server_service, "blue": agent_service}
+
+    def read(self) -> dict[str, Any]:
+        """Server, colours and gateway as they are now; None for what does not exist.
+
+        Raises StackError when the project's server is missing or not alone.
+        """
+        server = self._only("server", required=True)
+        blue = self._only("blue", required=False)
+        network = self._shared_network(server)
+        return {
+            "network": network,
+            "project_dir": server.labels.get("com.docker.compose.project.working_dir"),
+            "volumes": self._volumes(),
+            "server": self._server(server, network),
+            "blue": self._agent(blue, network) if blue else None,
+            "green": self._agent(self._ours("green"), network),
+            "gateway": self._describe(self._ours("gateway"), network),
+            "sentinels": self._describe(self._ours("sentinels"), network),
+        }
+
+    def _only(self, role: str, required: bool) -> Any:
+        # A blue that Relève itself has put in place (adoption: restart) goes before the user's.
+        ours = self._ours(role)
+        if ours is not None:
+            return ours
+        service = self._services[role]
+        labels = [f"{PROJECT}={self._stack}", f"{SERVICE}={service}"]
+        found = self._client.containers.list(filters={"label": labels})
+        if len(found) > 1:
+            names = ", ".join(sorted(item.name for item in found))
+            raise StackError(
+                f"service {service} of compose project {self._stack} runs {len(found)} times "
+                f"({names}); scale it to one before a migration"
+            )
+        if not found and required:
+            raise StackError(
+                f"no running container of service {service} in compose project {self._stack}; "
+                "start it, or set `stack`, `server_service` and `agent_service` in the inventory"
+            )
+        return found[0] if found else None
+
+    def _ours(self, role: str) -> Any:
+        labels = [f"{STACK}={self._stack}", f"{COLOUR}={role}"]
+        found = self._client.containers.list(all=True, filters={"label": labels})
+        return found[0] if found else None
+
+    def _shared_network(self, server: Any) -> str:
+        networks = sorted(server.attrs["NetworkSettings"]["Networks"])
+        if not networks or networks == ["host"]:
+            raise StackError(
+                "the server is not on a Docker network of its own (host network?); Relève needs "
+                "a bridge network that server and agent share"
+            )
+        return str(networks[0])
+
+    def _describe(self, container: Any, network: str) -> dict[str, Any] | None:
+        if container is None:
+            return None
+        attrs = container.attrs
+        address = attrs["NetworkSettings"]["Networks"].get(network, {}).get("IPAddress") or None
+        return {
+            "id": container.id,
+            "name": container.name,
+            "running": attrs["State"]["Running"],
+            "pid": attrs["State"]["Pid"],
+            "image": attrs["Config"]["Image"],
+            "image_id": attrs["Image"],
+            "address": address,
+            "labels": {k: v for k, v in container.labels.items() if k.startswith("releve.")},
+        }
+
+    def _server(self, container: Any, network: str) -> dict[str, Any]:
+        found = self._describe(container, network) or {}
+        said = self._exec(container, [container.attrs["Path"], "--version"])
+        match = re.search(r"(\d+\.\d+\.\d+\S*)", said or "")
+        return found | {
+            "version": f"v{match.group(1)}" if match else None,
+            "service": self._services["server"],
+        }
+
+    def _agent(self, container: Any, network: str) -> dict[str, Any] | None:
+        found = self._describe(container, network)
+        if found is None:
+            return None
+        url = self._env(container).get("LIVEKIT_URL", "")
+        parts = urlsplit(url)
+        packages = None
+        if found["running"]:
+            said = self._exec(container, ["python3", "-c", VERSIONS])
+            packages = json.loads(said) if said else None
+        return found | {
+            "url": url,
+            "scheme": parts.scheme,
+            "server_host": parts.hostname,
+            "server_port": parts.port or (443 if parts.scheme in ("wss", "https") else 80),
+            "packages": packages,
+        }
+
+    def _volumes(self) -> list[dict[str, str]]:
+        found = self._client.volumes.list(filters={"label": f"{PROJECT}={self._stack}"})
+        return [{"name": item.name, "path": item.attrs["Mountpoint"]} for item in found]
+
+    @staticmethod
+    def _env(container: Any) -> dict[str, str]:
+        return dict(item.partition("=")[::2] for item in container.attrs["Config"]["Env"])
+
+    @staticmethod
+    def _exec(container: Any, argv: list[str]) -> str | None:
+        if not container.attrs["State"]["Running"]:
+            return None
+        code, output = container.exec_run(argv)
+        return output.decode(errors="replace") if code == 0 else None
+
+    def keys(self) -> tuple[str, str] | None:
+        """API key and secret as blue's environment holds them, or None."""
+        blue = self._only("blue", required=False)
+        if blue is None:
+            return None
+        env = self._env(blue)
+        key, secret = env.get("LIVEKIT_API_KEY"), env.get("LIVEKIT_API_SECRET")
+        return (key, secret) if key and secret else None

@@ -1,0 +1,41 @@
+#!/usr/bin/python
+"""Ansible module: could a worker of this host be adopted live?"""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: releve_adoption_check
+short_description: Tell what stands in the way of live adoption on this host
+description:
+  - Looks for the tools, and tries on a loopback connection of its own whether sockets can be cut.
+options:
+  scheme: {description: Scheme of the URL the agent connects to., type: str, required: true}
+attributes:
+  check_mode: {support: full, description: Changes nothing.}
+author: [Relève]
+"""
+
+EXAMPLES = r"""
+- name: Look for obstacles
+  releve_adoption_check:
+    scheme: ws
+"""
+
+RETURN = r"""
+obstacle: {description: A sentence, or null when there is none., returned: always, type: str}
+"""
+
+from ansible.module_utils.adoption import obstacle
+from ansible.module_utils.basic import AnsibleModule
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={"scheme": {"type": "str", "required": True}}, supports_check_mode=True
+    )
+    module.exit_json(changed=False, obstacle=obstacle(module.params["scheme"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+#!/usr/bin/python
+"""Ansible module: the gateway's live state, now or once it is as wanted."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: releve_gateway_info
+short_description: Read the state of the dispatch gateway, or wait for it
+options:
+  socket: {description: The gateway's admin socket., type: path, required: true}
+  connected: {description: Wait until it is registered at the server., type: bool, default: false}
+  worker:
+    description: Wait for a registered worker of this colour.
+    type: str
+    choices: [blue, green]
+  container: {description: Give up when this container stops meanwhile., type: str}
+  timeout: {description: Seconds to wait., type: float, default: 20}
+attributes:
+  check_mode: {support: full, description: Changes nothing.}
+author: [Relève]
+"""
+
+EXAMPLES = r"""
+- name: Wait for green
+  releve_gateway_info:
+    socket: /run/releve/eloquence/admin.sock
+    worker: green
+    container: eloquence-agent-green
+"""
+
+RETURN = r"""
+state: {description: What GET /state answers., returned: always, type: dict}
+jobs: {description: What GET /jobs answers., returned: always, type: list}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.docker_host import docker_client
+from ansible.module_utils.gateway import Gateway, GatewayError, connected, workers
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "socket": {"type": "path", "required": True},
+            "connected": {"type": "bool", "default": False},
+            "worker": {"type": "str", "choices": ["blue", "green"]},
+            "container": {"type": "str"},
+            "timeout": {"type": "float", "default": 20.0},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    gateway = Gateway(params["socket"])
+    waiting = []
+    if params["connected"]:
+        waiting.append((connected, "the gateway did not register at the server"))
+    if params["worker"]:
+        what = f"no {params['worker']} worker registered at the gateway"
+        waiting.append((lambda state: bool(workers(state, params["worker"])), what))
+    watch = _container_watch(module, params["container"]) if params["container"] else None
+    try:
+        for met, what in waiting:
+            gateway.wait(met, params["timeout"], what, **({"give_up": watch} if watch else {}))
+        module.exit_json(changed=False, state=gateway.state(), jobs=gateway.jobs())
+    except GatewayError as error:
+        module.fail_json(msg=str(error))
+
+
+def _container_watch(module, name):  # type: ignore[no-untyped-def]
+    client = docker_client(module)
+
+    def stopped() -> str | None:
+        container = client.containers.get(name)
+        state = container.attrs["State"]
+        if state["Running"] and not state["Restarting"] and container.attrs["RestartCount"] == 0:
+            return None
+        said = container.logs(tail=5).decode(errors="replace").strip().splitlines()
+        last = said[-1] if said else "it said nothing"
+        return f"container {name} ended by itself with code {state['ExitCode']}: {last}"
+
+    return stopped
+
+
+if __name__ == "__main__":
+    main()

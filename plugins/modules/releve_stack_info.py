@@ -1,0 +1,58 @@
+#!/usr/bin/python
+"""Ansible module: what runs in a stack."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: releve_stack_info
+short_description: Read the live state of a LiveKit stack and of Relève beside it
+description:
+  - Finds server and agent of a compose project by their labels, and Relève's own containers.
+  - Asks the containers for the versions that really run.
+options:
+  stack: {description: Name of the compose project., type: str, required: true}
+  server_service: {description: Its LiveKit service., type: str, default: livekit}
+  agent_service: {description: Its agent service., type: str, default: agent}
+attributes:
+  check_mode: {support: full, description: Changes nothing.}
+author: [Relève]
+"""
+
+EXAMPLES = r"""
+- name: Read the stack
+  releve_stack_info:
+    stack: eloquence
+"""
+
+RETURN = r"""
+stack:
+  description: server, blue, green, gateway, sentinels (each null when absent), network, volumes.
+  returned: always
+  type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.docker_host import docker_client
+from ansible.module_utils.stack import Stack, StackError
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "stack": {"type": "str", "required": True},
+            "server_service": {"type": "str", "default": "livekit"},
+            "agent_service": {"type": "str", "default": "agent"},
+        },
+        supports_check_mode=True,
+    )
+    client = docker_client(module)
+    try:
+        found = Stack(client, **module.params).read()
+    except StackError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(changed=False, stack=found)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""One JSON object per line on standard error: time, level, text, and the record's extra fields."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+
+_PLAIN = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "taskName"}
+
+
+class JsonLines(logging.Formatter):
+    """Formats a record with its `extra` fields; times in UTC."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; exceptions stay readable inside it."""
+        line: dict[str, object] = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "message": record.getMessage(),
+        }
+        line |= {key: value for key, value in record.__dict__.items() if key not in _PLAIN}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def configure() -> None:
+    """Send everything from INFO up to standard error."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -1,0 +1,239 @@
+"""The hold suite: sentinels, and arrivals. What happens to them is the proof of zero drop.
+
+A sentinel is a call held from start to end, in which the caller always hears their own bed
+tone come back. When it is dropped a new one takes its place, so later steps are watched too. An
+arrival is a new room every few seconds, watched for exactly one agent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal as signals
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from releve.probe.call import Call, new_room_name
+from releve.probe.listen import KEEP_SECONDS, Heard, Listener
+from releve.probe.record import Recorder
+from releve.probe.room import Server, ServerError
+
+log = logging.getLogger(__name__)
+
+AGENT_SECONDS = 10.0  # from opening a room until it counts as without agent
+DEAF_SECONDS = 10.0
+TICK_SECONDS = 1.0
+RETRY_SECONDS = 1.0
+GRACE_SECONDS = 3.0  # after a reconnection, for the agent to be seen again
+STOP_SECONDS = 6.0  # within the ten a container gets between SIGTERM and SIGKILL
+FRAME_MS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many calls to hold, seconds between arrivals and how long each lives, when to end."""
+
+    calls: int
+    every: float
+    arrival_seconds: float
+    max_seconds: float
+
+
+async def run(server: Server, record: Path, plan: Plan) -> None:
+    """Hold until SIGTERM, SIGINT or `plan.max_seconds`; then close every call and return.
+
+    Raises ServerError when the very first calls are not let in (a wrong key or address), and
+    OSError when the record cannot be opened. Later failures are written down, never raised.
+    """
+    with Recorder(record) as recorder:
+        await _Hold(server, recorder, plan).run()
+
+
+class _Hold:
+    def __init__(self, server: Server, recorder: Recorder, plan: Plan) -> None:
+        self._server, self._recorder, self._plan = server, recorder, plan
+        self._listeners = [Listener() for _ in range(plan.calls)]
+        self._calls: set[Call] = set()
+        self._stopping = asyncio.Event()
+        self._ready = False
+        self._ever_in = False
+        self._refused: ServerError | None = None
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signals.SIGTERM, signals.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        timer = loop.call_later(self._plan.max_seconds, self._stop)
+        self._recorder.write("started", calls=self._plan.calls, every=self._plan.every)
+        self._tell_ready()
+        tasks = {asyncio.create_task(self._sentinel(listener)) for listener in self._listeners}
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            tasks.add(asyncio.create_task(self._arrival()))
+            due = max(due + self._plan.every, time.monotonic())
+            await self._pause(due - time.monotonic())
+            tasks = {task for task in tasks if not task.done()}
+        timer.cancel()
+        await _end(tasks)
+        if self._refused is not None:
+            raise self._refused
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        for call in self._calls:
+            call.wake()
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but not beyond the end."""
+        try:
+            await asyncio.wait_for(self._stopping.wait(), max(0.0, seconds))
+        except TimeoutError:
+            return
+
+    async def _sentinel(self, listener: Listener) -> None:
+        """One caller, in one call after another should a call be lost."""
+        while not self._stopping.is_set():
+            call = self._new_call("held")
+            if not await self._attend(call, partial(self._hold, call, listener), listener):
+                await self._pause(RETRY_SECONDS)
+
+    async def _arrival(self) -> None:
+        call = self._new_call("arrival")
+        await self._attend(call, partial(self._watch, call))
+
+    def _new_call(self, kind: str) -> Call:
+        room = new_room_name(kind)
+        tell = partial(self._recorder.write, call=room)
+        return Call(self._server, room, frame_ms=FRAME_MS, keep_seconds=KEEP_SECONDS, tell=tell)
+
+    async def _attend(
+        self,
+        call: Call,
+        course: Callable[[], Awaitable[str | None]],
+        listener: Listener | None = None,
+    ) -> bool:
+        """One call from opening to closing; its `course` says why it was dropped, or None.
+
+        With a `listener` it is a held call, which talks; without, an arrival.
+
+        False when the caller was not even let in. Nothing a call does may end the suite.
+        """
+        kind = "arrival" if listener is None else "held"
+        self._recorder.write("open", call=call.room_name, kind=kind)
+        self._calls.add(call)
+        why: str | None = None
+        let_in = False
+        try:
+            await call.open(talk=listener is not None)
+            let_in = self._ever_in = True
+            why = await course()
+        except ServerError as error:
+            why = f"not let in: {error}"
+            if not self._ever_in:
+                self._refused = error
+                self._stop()
+        except Exception as error:
+            log.exception("call %s", call.room_name)
+            why = f"the probe itself failed: {error!r}"
+        finally:
+            if why is not None:
+                self._recorder.write("dropped", call=call.room_name, why=why)
+            self._calls.discard(call)
+            if self._stopping.is_set() and listener is not None:
+                for ms in listener.end():
+                    self._recorder.write("silence", call=call.room_name, ms=ms)
+            await self._close(call)
+            if why is None:
+                self._recorder.write("closed", call=call.room_name)
+        return let_in
+
+    async def _close(self, call: Call) -> None:
+        try:
+            await call.close()
+        except Exception:  # what cannot be closed is lost to us, not to the other calls
+            log.exception("closing %s", call.room_name)
+
+    async def _hold(self, call: Call, listener: Listener) -> str | None:
+        if not await self._agent_came(call):
+            return call.lost
+        listener.begin_call()
+        while not self._stopping.is_set():
+            if why := _dropped(call) or _hung_up(call, listener):
+                return why
+            self._tell_heard(call, await listener.tick(call))
+            await self._until_dropped(call, TICK_SECONDS)
+        self._tell_heard(call, await listener.take_in(call))
+        return None
+
+    async def _watch(self, call: Call) -> str | None:
+        if not await self._agent_came(call):
+            return call.lost
+        until = call.opened + self._plan.arrival_seconds
+        while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
+            if why := _dropped(call):
+                return why
+            await self._until_dropped(call, min(left, TICK_SECONDS))
+        return None
+
+    async def _agent_came(self, call: Call) -> bool:
+        """Wait for an agent with audio; writes "no_agent" when the time for it is over."""
+        left = call.opened + AGENT_SECONDS - time.monotonic()
+        over = lambda: bool(call.audible or call.lost or self._stopping.is_set())  # noqa: E731
+        if not await call.wait(over, left):
+            self._recorder.write("no_agent", call=call.room_name)
+        return bool(call.audible)
+
+    async def _until_dropped(self, call: Call, seconds: float) -> None:
+        over = lambda: self._stopping.is_set() or _dropped(call) is not None  # noqa: E731
+        await call.wait(over, seconds)
+
+    def _tell_heard(self, call: Call, heard: Heard) -> None:
+        if heard.rtts_ms:
+            self._recorder.write("rtt", call=call.room_name, ms=heard.rtts_ms)
+        for ms in heard.silences_ms:
+            self._recorder.write("silence", call=call.room_name, ms=ms)
+        self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        if not self._ready and all(listener.hears for listener in self._listeners):
+            self._ready = True
+            self._recorder.write("ready")
+
+
+def _dropped(call: Call) -> str | None:
+    """Why the call is lost, or None while it stands.
+
+    An agent that is out of sight while the SDK reconnects, or just after it, is not gone: the
+    SDK forgets and finds all participants in between. What the caller misses is silence.
+    """
+    if call.lost is not None:
+        return f"connection lost: {call.lost}"
+    if call.audible or _settling(call):
+        return None
+    return "the agent left, or its audio ended"
+
+
+def _settling(call: Call) -> bool:
+    return call.reconnecting or time.monotonic() - call.steady_since < GRACE_SECONDS
+
+
+def _hung_up(call: Call, listener: Listener) -> str | None:
+    """Why the caller hangs up although everybody is there: nothing comes back any more.
+
+    A crashed agent stays in the room for some 20 s until the server misses it.
+    """
+    if _settling(call) or listener.deaf_seconds() < DEAF_SECONDS:
+        return None
+    return f"nothing came back for {DEAF_SECONDS:.0f} s"
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    """Let every call close in order, and cut short those whose server does not answer."""
+    if tasks:
+        _, hanging = await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        for task in hanging:
+            task.cancel()
+        await asyncio.gather(*hanging, return_exceptions=True)

@@ -1,0 +1,67 @@
+"""From evidence to the report; pure but for `read`, which it leaves to `evidence`."""
+
+from __future__ import annotations
+
+import re
+
+from releve.probe.record import summarise
+from releve.report.evidence import Evidence
+from releve.report.schema import Calls, Flip, Report, Run, Step
+
+_RUN_ID = re.compile(r"^\d{8}T\d{6}Z-(?P<verb>.+)-[0-9a-f]{4}$")
+
+
+def build(evidence: Evidence) -> Report:
+    """Put the report together. Pure; what the evidence does not hold is null."""
+    return Report(
+        run=_run(evidence),
+        versions=evidence.versions,
+        calls=_calls(evidence),
+        flip=Flip(ms=evidence.flip.ms, count=evidence.flip.count) if evidence.flip else None,
+        rollback=evidence.rollback,
+        probes=evidence.probes,
+        backup=evidence.backup,
+        steps=[
+            Step(name=line.name, seconds=line.seconds, outcome=line.outcome)
+            for line in evidence.steps
+        ]
+        if evidence.steps
+        else None,
+    )
+
+
+def window(evidence: Evidence) -> tuple[float, float] | None:
+    """The run's first and last moment on the target's clock, or None without run.json.
+
+    A run that never ended lasts as long as the sentinels' record of it.
+    """
+    run, end = evidence.run, evidence.end
+    if run is None:
+        return None
+    if end is not None and end.monotonic is not None:
+        return run.monotonic, end.monotonic
+    ended = end.control_monotonic if end is not None else None
+    if ended is not None and run.control_monotonic is not None:
+        return run.monotonic, run.monotonic + ended - run.control_monotonic
+    return run.monotonic, max((event.t for event in evidence.events or ()), default=run.monotonic)
+
+
+def _run(evidence: Evidence) -> Run:
+    run, end = evidence.run, evidence.end
+    named = _RUN_ID.match(evidence.run_id)
+    return Run(
+        id=run.id if run else evidence.run_id,
+        verb=run.verb if run else named["verb"] if named else None,
+        started=run.started if run else None,
+        seconds=end.seconds if end else None,
+        verdict=end.verdict if end else None,
+        reason=end.reason if end else None,
+    )
+
+
+def _calls(evidence: Evidence) -> Calls | None:
+    span = window(evidence)
+    if span is None or not evidence.events:
+        return None
+    events = [event.model_dump(exclude_unset=True) for event in evidence.events]
+    return Calls.model_validate(summarise(events, *span))

@@ -1,0 +1,167 @@
+"""The gateway as a process of its own, and plain calls that watch who serves them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import yaml
+from livekit import api, rtc
+
+from integration import harness
+
+COLOURS = ("blue", "green")
+
+
+async def until(what: str, holds: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait for what no event announces; says what was missing when it does not come."""
+    try:
+        async with asyncio.timeout(seconds):
+            while not holds():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"not within {seconds:.0f} s: {what}") from None
+
+
+class Gateway:
+    """`releve gateway run --config …`, which can be killed and started again."""
+
+    def __init__(self, server: harness.LiveKit, home: Path) -> None:
+        self.server = server
+        self.home = home
+        self.ports = {colour: harness.free_port() for colour in COLOURS}
+        self.socket = home / "admin.sock"
+        self.process: harness.Process | None = None
+        settings = {
+            "server_url": server.url,
+            "media_url": server.url,
+            "keys_file": str(server.keys_file),
+            "state_file": str(home / "state.json"),
+            "admin_socket": str(self.socket),
+            "namespace": "default",
+            "listen_host": "127.0.0.1",
+            "ports": self.ports,
+            "metrics_port": harness.free_port(),
+        }
+        (home / "gateway.yaml").write_text(yaml.safe_dump(settings))
+
+    def url(self, colour: str) -> str:
+        return f"ws://127.0.0.1:{self.ports[colour]}"
+
+    def start(self) -> None:
+        """Returns when the admin API answers."""
+        self.socket.unlink(missing_ok=True)
+        command: list[str | Path] = [Path(sys.executable).parent / "releve", "gateway", "run"]
+        command += ["--config", self.home / "gateway.yaml"]
+        log = self.home / f"gateway-{time.monotonic_ns()}.out"
+        self.process = harness.Process(command, log, dict(os.environ))
+        deadline = time.monotonic() + harness.READY_SECONDS
+        while time.monotonic() < deadline:
+            assert not (said := self.process.died()), said
+            if self.socket.exists():
+                return
+            time.sleep(0.02)
+        raise AssertionError(f"the gateway did not open its admin socket:\n{log.read_text()}")
+
+    def end(self, number: signal.Signals) -> tuple[int, float]:
+        """Exit code and seconds from the signal to the end."""
+        assert self.process is not None
+        began = time.monotonic()
+        self.process.send(number)
+        try:
+            return self.process.wait(10), time.monotonic() - began
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still there 10 s after {number.name}") from None
+
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        connector = aiohttp.UnixConnector(str(self.socket))
+        async with (
+            aiohttp.ClientSession("http://gateway", connector=connector) as session,
+            session.request(method, path, json=body) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+            return await answer.json()
+
+    async def weights(self, green: int) -> None:
+        await self.ask("PUT", "/weights", {"blue": 100 - green, "green": green})
+
+    async def jobs(self) -> dict[str, dict[str, Any]]:
+        """Jobs by their room."""
+        return {job["room"]: job for job in await self.ask("GET", "/jobs")}
+
+    async def ended(self, rooms: list[str], seconds: float = 20.0) -> None:
+        """Returns when the jobs of these rooms are over."""
+        async with asyncio.timeout(seconds):
+            while True:
+                jobs = await self.jobs()
+                if all(jobs[room]["state"] == "ended" for room in rooms):
+                    return
+                await asyncio.sleep(0.1)
+
+    async def ready(self, workers: int = 2, seconds: float = 30.0) -> dict[str, Any]:
+        """The state once that many workers are there and the server knows all three keys."""
+        state: dict[str, Any] = {}
+        async with asyncio.timeout(seconds):
+            while not state or len(state["workers"]) < workers or not connected(state):
+                await asyncio.sleep(0.05)
+                state = await self.ask("GET", "/state")
+        # The server's copy of our fullness is at most one report old.
+        await asyncio.sleep(0.2)
+        return state
+
+
+def connected(state: dict[str, Any]) -> bool:
+    return all(upstream["connected"] for upstream in state["upstreams"])
+
+
+class Call:
+    """A caller in a room, who notes every agent that comes and goes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.room = rtc.Room()
+        self.came: list[str] = []
+        self.left: list[str] = []
+        self.room.on("participant_connected", lambda who: self.came.append(who.identity))
+        self.room.on("participant_disconnected", lambda who: self.left.append(who.identity))
+
+    @property
+    def agents(self) -> list[str]:
+        """Who is there now, besides us."""
+        return list(self.room.remote_participants)
+
+    @property
+    def heard(self) -> bool:
+        """Somebody publishes a track."""
+        return any(who.track_publications for who in self.room.remote_participants.values())
+
+    async def answered(self, seconds: float = 20.0) -> None:
+        await until(f"an agent's track in {self.name}", lambda: self.heard, seconds)
+
+
+@asynccontextmanager
+async def call(server: harness.LiveKit, name: str, agent: str | None = None) -> AsyncIterator[Call]:
+    """Join a new room; `agent` asks for that agent name instead of the public key."""
+    token = (
+        api.AccessToken(server.keys.api_key, server.keys.secret)
+        .with_identity("caller")
+        .with_grants(api.VideoGrants(room_join=True, room=name))
+    )
+    if agent is not None:
+        asked = api.RoomConfiguration(agents=[api.RoomAgentDispatch(agent_name=agent)])
+        token = token.with_room_config(asked)
+    line = Call(name)
+    await line.room.connect(server.url, token.to_jwt())
+    try:
+        yield line
+    finally:
+        await line.room.disconnect()

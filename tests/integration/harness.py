@@ -1,0 +1,229 @@
+"""Real processes for integration tests: a LiveKit Server and agents of both SDKs, no Docker.
+
+Everything that is slow to make is cached under var/cache and made under a file lock, so several
+test sessions may run side by side. Every process runs in a process group of its own, which is
+ended by id.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from releve.keys import Keys
+
+ROOT = Path(__file__).resolve().parents[2]
+CACHE = ROOT / "var" / "cache"
+SERVER_VERSIONS = ("v1.9.0", "v1.8.4")  # wanted, and what stands in where the first is refused
+READY_SECONDS = 20.0
+STOP_SECONDS = 5.0
+
+
+@contextmanager
+def locked(name: str) -> Iterator[None]:
+    """Hold var/cache/<name>.lock: one session makes a thing, the others wait and find it."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / f"{name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def server_binary() -> Path:
+    """The livekit-server of the first version at hand, else of the first that can be built."""
+    with locked("livekit-server"):
+        places = {v: CACHE / "livekit-server" / v / "livekit-server" for v in SERVER_VERSIONS}
+        for place in places.values():
+            if place.exists():
+                return place
+        said = ""
+        for version, place in places.items():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with (place.parent / "build").open("w") as log:
+                built = subprocess.run(
+                    ["go", "install", f"github.com/livekit/livekit-server/cmd/server@{version}"],
+                    env=os.environ | {"GOBIN": str(place.parent), "CGO_ENABLED": "0"},
+                    stdout=log,
+                    stderr=log,
+                    check=False,
+                )
+            if built.returncode == 0:
+                (place.parent / "server").rename(place)
+                return place
+            said += (place.parent / "build").read_text()
+    raise RuntimeError(f"livekit-server could not be built, neither {SERVER_VERSIONS}:\n{said}")
+
+
+def agent_python(colour: str) -> Path:
+    """The interpreter of a venv that holds exactly agent_src/<colour>/requirements.lock."""
+    lock = ROOT / "agent_src" / colour / "requirements.lock"
+    venv = CACHE / f"venv-{colour}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    python = venv / "bin" / "python"
+    with locked(venv.name):
+        if not (venv / "complete").exists():
+            shutil.rmtree(venv, ignore_errors=True)
+            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
+            install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+            only = ["--require-hashes", "--only-binary", ":all:", "-r", lock]
+            subprocess.run([*install, *only], check=True)
+            (venv / "complete").touch()
+    return python
+
+
+def write_keys(path: Path, keys: Keys) -> Path:
+    """Write LiveKit's `keys:` map with mode 0600."""
+    path.touch(mode=0o600)
+    path.write_text(f"{keys.api_key}: {keys.secret}\n")
+    return path
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Process:
+    """A program in a process group of its own, its output in a log file."""
+
+    def __init__(self, command: list[str | Path], log: Path, env: dict[str, str]) -> None:
+        self.log = log
+        with log.open("w") as out:
+            self._popen = subprocess.Popen(
+                command, stdout=out, stderr=out, env=env, start_new_session=True
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def returncode(self) -> int | None:
+        return self._popen.poll()
+
+    def send(self, number: signal.Signals) -> None:
+        """Signal the whole group (an agent's jobs are processes of their own)."""
+        os.killpg(self.pid, number)
+
+    def wait(self, seconds: float) -> int:
+        return self._popen.wait(seconds)
+
+    def stop(self) -> None:
+        """SIGTERM to the program, and SIGKILL to whatever of its group is left after that."""
+        if self.returncode is None:
+            self._popen.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._popen.wait(STOP_SECONDS)
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self._popen.wait()
+
+    def died(self) -> str | None:
+        """The end of the log when the program has ended, else None."""
+        if self.returncode is None:
+            return None
+        return f"exit {self.returncode}:\n{self.log.read_text()[-3000:]}"
+
+
+@dataclass(frozen=True)
+class LiveKit:
+    """A running LiveKit Server on loopback."""
+
+    url: str
+    keys: Keys
+    keys_file: Path
+    process: Process
+    version: str
+
+
+@contextmanager
+def running_server(directory: Path) -> Iterator[LiveKit]:
+    """A LiveKit Server with generated keys on free ports of 127.0.0.1, answering its port."""
+    binary = server_binary()
+    keys = Keys("test" + secrets.token_hex(4), secrets.token_hex(24))
+    keys_file = write_keys(directory / "keys.yaml", keys)
+    port = free_port()
+    config = {
+        "port": port,
+        "bind_addresses": ["127.0.0.1"],
+        "key_file": str(keys_file),
+        "rtc": {
+            "tcp_port": free_port(),
+            "udp_port": free_port(socket.SOCK_DGRAM),
+            "use_external_ip": False,
+            "node_ip": "127.0.0.1",
+            "interfaces": {"includes": ["lo"]},
+            "enable_loopback_candidate": True,
+        },
+    }
+    (directory / "livekit.yaml").write_text(yaml.safe_dump(config))
+    command = [binary, "--config", directory / "livekit.yaml"]
+    server = Process(command, directory / "livekit.out", dict(os.environ))
+    try:
+        _await_answer(f"http://127.0.0.1:{port}", server)
+        yield LiveKit(f"ws://127.0.0.1:{port}", keys, keys_file, server, binary.parent.name)
+    finally:
+        server.stop()
+
+
+def _await_answer(url: str, server: Process) -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if said := server.died():
+            raise RuntimeError(f"livekit-server did not start, {said}")
+        try:
+            urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 (http on loopback)
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    raise RuntimeError(f"livekit-server gave no answer within {READY_SECONDS:.0f} s")
+
+
+def start_agent(
+    colour: str, url: str, keys: Keys, log: Path, script: Path | None = None, **env: str
+) -> Process:
+    """Start agent_src/<colour>/agent.py (or `script` on that SDK) and await its registration.
+
+    `url` is a LiveKit Server or a gateway; `env` is added to the agent's environment.
+    """
+    script = script or ROOT / "agent_src" / colour / "agent.py"
+    mine = {
+        "LIVEKIT_URL": url,
+        "LIVEKIT_API_KEY": keys.api_key,
+        "LIVEKIT_API_SECRET": keys.secret,
+        "LIVEKIT_KEYS_FILE": str(write_keys(log.with_suffix(".keys"), keys)),
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONPATH": str(Path(__file__).parent / "harness_site"),
+        "PATH": os.environ["PATH"],
+    }
+    agent = Process([agent_python(colour), script, "start"], log, mine | env)
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if "registered worker" in log.read_text():
+            return agent
+        if said := agent.died():
+            pytest.fail(f"{colour} agent did not start, {said}")
+        time.sleep(0.05)
+    agent.stop()
+    pytest.fail(
+        f"{colour} agent not registered in {READY_SECONDS:.0f} s:\n{log.read_text()[-3000:]}"
+    )

@@ -1,0 +1,239 @@
+"""Stand-ins around the gateway, so that its surface is tested without LiveKit: a server that
+speaks the agent protocol and a worker that does, both on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from livekit import api
+from livekit.protocol import agent as proto
+from livekit.protocol import models
+
+from releve.gateway import tokens
+from releve.keys import Keys
+
+KEYS = Keys("key", "secret-of-more-than-thirty-two-bytes")
+
+
+async def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+    """Wait for a condition that no event announces."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    for probe in sockets:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in sockets]
+    for probe in sockets:
+        probe.close()
+    return ports
+
+
+class StandInServer:
+    """Speaks the server's side of the agent protocol and echoes everything else."""
+
+    def __init__(self) -> None:
+        self.port = free_ports(1)[0]
+        self.connections: dict[str, web.WebSocketResponse] = {}
+        self.registrations: list[proto.RegisterWorkerRequest] = []
+        self.status: dict[str, int] = {}
+        self.updates: list[proto.UpdateJobStatus] = []
+        self.unexpected: list[proto.WorkerMessage] = []
+        self.deaf = False
+        self._answers: dict[str, asyncio.Future[proto.AvailabilityResponse]] = {}
+        self._numbers = itertools.count(1)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_get("/agent", self._agent)
+        app.router.add_get("/rtc", self._echo_socket)
+        app.router.add_route("*", "/{path:.*}", self._echo)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self.connections.clear()
+        self.status.clear()
+
+    async def dispatch(self, room: str, agent_name: str = "") -> bool:
+        """Offer one job and assign it when it is taken; returns the gateway's answer."""
+        job = proto.Job(id=f"AJ_{next(self._numbers)}", agent_name=agent_name)
+        job.room.CopyFrom(models.Room(name=room))
+        answer: asyncio.Future[proto.AvailabilityResponse]
+        self._answers[job.id] = answer = asyncio.get_running_loop().create_future()
+        connection = self.connections[agent_name]
+        offer = proto.ServerMessage(availability=proto.AvailabilityRequest(job=job))
+        await connection.send_bytes(offer.SerializeToString())
+        async with asyncio.timeout(5):
+            said = await answer
+        if said.available:
+            token = (
+                api.AccessToken(KEYS.api_key, KEYS.secret)
+                .with_identity(said.participant_identity)
+                .with_grants(api.VideoGrants(room_join=True, room=room, agent=True))
+                .to_jwt()
+            )
+            given = proto.ServerMessage(assignment=proto.JobAssignment(job=job, token=token))
+            await connection.send_bytes(given.SerializeToString())
+        return said.available
+
+    async def _agent(self, request: web.Request) -> web.StreamResponse:
+        tokens.verify_worker(request.headers.get("Authorization"), KEYS)
+        connection = web.WebSocketResponse()
+        await connection.prepare(request)
+        first = proto.WorkerMessage.FromString(await connection.receive_bytes())
+        name = first.register.agent_name
+        self.registrations.append(first.register)
+        reply = proto.ServerMessage()
+        reply.register.worker_id = f"AW_{name}"
+        reply.register.server_info.version = "stand-in"
+        await connection.send_bytes(reply.SerializeToString())
+        self.connections[name] = connection
+        if self.deaf:
+            await asyncio.Event().wait()
+        async for frame in connection:
+            message = proto.WorkerMessage.FromString(frame.data)
+            kind = message.WhichOneof("message")
+            if kind == "availability":
+                self._answers[message.availability.job_id].set_result(message.availability)
+            elif kind == "update_worker":
+                self.status[name] = message.update_worker.status
+            elif kind == "update_job":
+                self.updates.append(message.update_job)
+            else:
+                self.unexpected.append(message)
+        return connection
+
+    async def _echo(self, request: web.Request) -> web.Response:
+        """What arrived, told in the answer's headers and body."""
+        body = await request.read()
+        response = web.Response(
+            status=int(request.query.get("status", "200")),
+            body=body or request.raw_path.encode(),
+            headers={
+                "X-Method": request.method,
+                "X-Path": request.raw_path,
+                "X-Type": request.headers.get("Content-Type", "none"),
+                "X-Auth": request.headers.get("Authorization", "none"),
+            },
+        )
+        if "gzip" in request.headers.get("Accept-Encoding", ""):
+            response.body = gzip.compress(body)
+            response.headers["Content-Encoding"] = "gzip"
+        return response
+
+    async def _echo_socket(self, request: web.Request) -> web.StreamResponse:
+        """Echoes; a text `close <code>` closes with it, `vanish` drops the connection."""
+        connection = web.WebSocketResponse(protocols=("livekit",))
+        await connection.prepare(request)
+        await connection.send_str(request.raw_path)
+        async for frame in connection:
+            if frame.type is aiohttp.WSMsgType.BINARY:
+                await connection.send_bytes(frame.data)
+            elif frame.data == "vanish":
+                assert request.transport is not None
+                request.transport.abort()
+            elif frame.data.startswith("close "):
+                await connection.close(code=int(frame.data.split()[1]))
+            else:
+                await connection.send_str(frame.data)
+        self.last_close_code = connection.close_code
+        return connection
+
+
+@dataclass
+class StandInWorker:
+    """Speaks a worker's side of the agent protocol; accepts every offer unless told not to.
+
+    With `accepts` None it stays silent until `answer` is called.
+    """
+
+    name: str
+    socket: aiohttp.ClientWebSocketResponse
+    id: str = ""
+    server_version: str = ""
+    accepts: bool | None = True
+    offered: list[str] = field(default_factory=list)
+    assigned: list[proto.JobAssignment] = field(default_factory=list)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def rooms(self) -> list[str]:
+        return [item.job.room.name for item in self.assigned]
+
+    async def send(self, message: Any) -> None:
+        await self.socket.send_bytes(message.SerializeToString())
+
+    async def register(self, **settings: Any) -> None:
+        await self.send(proto.WorkerMessage(register=proto.RegisterWorkerRequest(**settings)))
+        frame = await self.socket.receive(timeout=5)
+        if frame.type is not aiohttp.WSMsgType.BINARY:
+            raise ConnectionResetError(f"{frame.data} {frame.extra}")
+        reply = proto.ServerMessage.FromString(frame.data)
+        self.id = reply.register.worker_id
+        self.server_version = reply.register.server_info.version
+
+    async def answer(self, job_id: str, available: bool) -> None:
+        reply = proto.WorkerMessage()
+        reply.availability.job_id = job_id
+        reply.availability.available = available
+        reply.availability.participant_identity = f"agent-{self.name}"
+        await self.send(reply)
+
+    async def serve(self) -> None:
+        async for frame in self.socket:
+            message = proto.ServerMessage.FromString(frame.data)
+            if message.HasField("availability"):
+                self.offered.append(message.availability.job.id)
+                if self.accepts is not None:
+                    await self.answer(message.availability.job.id, self.accepts)
+            elif message.HasField("assignment"):
+                self.assigned.append(message.assignment)
+        self.closed.set()
+
+
+@asynccontextmanager
+async def connected(
+    session: aiohttp.ClientSession, port: int, path: str = "/agent", name: str = "worker"
+) -> AsyncIterator[StandInWorker]:
+    """A connection that has not registered yet."""
+    headers = {"Authorization": f"Bearer {tokens.mint_worker(KEYS)}"}
+    async with session.ws_connect(f"http://127.0.0.1:{port}{path}", headers=headers) as socket:
+        yield StandInWorker(name, socket)
+
+
+@asynccontextmanager
+async def registered(
+    session: aiohttp.ClientSession, port: int, name: str = "worker", **settings: Any
+) -> AsyncIterator[StandInWorker]:
+    """A worker that serves until the end of the block."""
+    async with connected(session, port, name=name) as worker:
+        await worker.register(**settings)
+        serving = asyncio.create_task(worker.serve())
+        try:
+            yield worker
+        finally:
+            await worker.socket.close()
+            await serving

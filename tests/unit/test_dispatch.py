@@ -1,0 +1,426 @@
+"""Every offer ends in one assignment or one rejection, whatever the workers do meanwhile.
+
+Driven through in-memory links: no sockets, and deadlines of milliseconds through the settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from livekit.protocol import agent as proto
+
+from releve.gateway import dispatch, policy
+from releve.gateway.config import GatewayConfig
+from releve.gateway.dispatch import Dispatcher
+from releve.gateway.policy import Colour, Rules, Weights
+from releve.gateway.workers import Worker
+from unit.gateway_standin import KEYS, until
+
+
+class ServerLink:
+    """Stands in for the server's connection: assigns what is accepted, counts what is said."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.dispatcher = dispatcher
+        self.answers: dict[str, list[bool]] = {}
+        self.updates: list[tuple[str, int]] = []
+        self.gone = False
+        self.assigns = True
+
+    async def send(self, message: Any) -> None:
+        await asyncio.sleep(0)
+        if self.gone:
+            raise ConnectionResetError("stand-in server is away")
+        if message.WhichOneof("message") == "update_job":
+            self.updates.append((message.update_job.job_id, message.update_job.status))
+            return
+        answer = message.availability
+        self.answers.setdefault(answer.job_id, []).append(answer.available)
+        if answer.available and self.assigns:
+            await asyncio.sleep(0)
+            await self.dispatcher.assign(assignment(answer.job_id))
+
+
+class WorkerLink:
+    """Stands in for a worker's connection; `behave` decides on each offer."""
+
+    def __init__(self, dispatcher: Dispatcher, behave: Callable[[str], Any]) -> None:
+        self.dispatcher = dispatcher
+        self.behave = behave
+        self.worker: Worker | None = None
+        self.offers: list[str] = []
+        self.assigned: list[proto.JobAssignment] = []
+        self.terminated: list[str] = []
+        self.gone = False
+
+    async def send(self, message: Any) -> None:
+        await asyncio.sleep(0)
+        if self.gone:
+            raise ConnectionResetError("stand-in worker is away")
+        kind = message.WhichOneof("message")
+        if kind == "availability":
+            job_id = message.availability.job.id
+            self.offers.append(job_id)
+            self.behave(job_id)
+        elif kind == "assignment":
+            self.assigned.append(message.assignment)
+        elif kind == "termination":
+            self.terminated.append(message.termination.job_id)
+
+    def answer(self, job_id: str, available: bool) -> None:
+        """What Downstream does with an availability frame."""
+        assert self.worker is not None
+        waiting = self.worker.answers.get(job_id)
+        if waiting is not None and not waiting.done():
+            message = proto.WorkerMessage()
+            message.availability.job_id = job_id
+            message.availability.available = available
+            waiting.set_result(message)
+
+    def leave(self) -> None:
+        assert self.worker is not None
+        self.gone = True
+        self.dispatcher.roster.remove(self.worker)
+
+
+def assignment(job_id: str) -> proto.JobAssignment:
+    claims = {"iss": "key", "sub": f"agent-{job_id}", "video": {"agent": True, "hidden": False}}
+    token = jwt.encode(claims, KEYS.secret, algorithm="HS256")
+    return proto.JobAssignment(job=proto.Job(id=job_id), token=token)
+
+
+def request(job_id: str, room: str = "room") -> proto.AvailabilityRequest:
+    message = proto.AvailabilityRequest()
+    message.job.id = job_id
+    message.job.room.name = room
+    return message
+
+
+def colours_of(dispatcher: Dispatcher) -> Callable[[str], tuple[Colour, ...]]:
+    return lambda room: policy.colours_for(room, dispatcher.rules)
+
+
+@pytest.fixture
+def dispatcher(tmp_path: Path) -> Dispatcher:
+    config = GatewayConfig(
+        server_url="ws://server",
+        media_url="ws://media",
+        keys_file=tmp_path / "keys",
+        state_file=tmp_path / "state",
+        admin_socket=tmp_path / "admin",
+        answer_seconds=0.02,
+        offer_seconds=0.2,
+    )
+    return Dispatcher(config, KEYS, Rules())
+
+
+@pytest.fixture
+def server(dispatcher: Dispatcher) -> ServerLink:
+    return ServerLink(dispatcher)
+
+
+@pytest.fixture
+def join(dispatcher: Dispatcher) -> Callable[..., WorkerLink]:
+    def add(
+        colour: Colour = "blue", behave: str | Callable[[str], Any] = "accept", load: float = 0.0
+    ) -> WorkerLink:
+        link = WorkerLink(dispatcher, lambda _job: None)
+        acts: dict[str, Callable[[str], Any]] = {
+            "accept": lambda job: link.answer(job, True),
+            "reject": lambda job: link.answer(job, False),
+            "silent": lambda job: None,
+            "leave": lambda job: link.leave(),
+        }
+        link.behave = acts[behave] if isinstance(behave, str) else behave
+        roster = dispatcher.roster
+        register = proto.RegisterWorkerRequest()
+        link.worker = Worker(roster.next_id(colour), colour, link, register, "peer", load)
+        roster.add(link.worker)
+        return link
+
+    return add
+
+
+Join = Callable[..., WorkerLink]
+
+
+async def test_the_accepting_worker_gets_the_job_and_no_other(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    busy, idle = join(load=0.7), join(load=0.1)
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    assert (len(idle.assigned), len(busy.assigned), busy.offers) == (1, 0, [])
+    assert server.answers == {"j1": [True]}
+    assert [job.state for job in dispatcher.roster.running()] == ["running"]
+
+
+async def test_no_worker_is_an_honest_rejection_at_once(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    assert server.answers == {"j1": [False]}
+    assert dispatcher.roster.running() == []
+
+
+@pytest.mark.parametrize("first", ["reject", "silent", "leave"])
+async def test_the_next_worker_is_asked(
+    dispatcher: Dispatcher, server: ServerLink, join: Join, first: str
+) -> None:
+    passed, taker = join(behave=first), join(load=0.9)
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    assert (passed.offers, len(passed.assigned), len(taker.assigned)) == (["j1"], 0, 1)
+    assert server.answers == {"j1": [True]}
+
+
+async def test_silent_workers_do_not_use_up_more_than_the_offers_time(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    """40 silent workers at 20 ms each are 800 ms; the server is answered after 200."""
+    links = [join(behave="silent") for _ in range(40)]
+    async with asyncio.timeout(0.6):
+        await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    assert server.answers == {"j1": [False]}
+    assert sum(bool(link.offers) for link in links) < 40
+
+
+async def test_a_worker_may_not_think_longer_than_the_offer_lasts(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    dispatcher.config = dispatcher.config.model_copy(update={"answer_seconds": 60.0})
+    join(behave="silent")
+    async with asyncio.timeout(2):
+        await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    assert server.answers == {"j1": [False]}
+
+
+async def test_a_late_answer_makes_no_second_assignment(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    slow = join(behave="silent")
+    taker = join(load=0.9, behave=lambda job: (slow.answer(job, True), taker.answer(job, True)))
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    slow.answer("j1", True)
+    await asyncio.sleep(0)
+    assert (len(slow.assigned), len(taker.assigned)) == (0, 1)
+    assert server.answers == {"j1": [True]}
+    assert dispatcher.roster.jobs["j1"].worker is taker.worker
+
+
+async def test_a_worker_that_accepts_and_is_gone_is_passed_over(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    """Both frames are read before the offer wakes up; nobody may be promised to the server."""
+    hasty = join(behave=lambda job: (hasty.answer(job, True), hasty.leave()))
+    taker = join(load=0.9)
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    assert (len(hasty.assigned), len(taker.assigned)) == (0, 1)
+    assert server.answers == {"j1": [True]}
+
+
+async def test_a_worker_that_leaves_before_the_assignment_loses_the_job_openly(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    server.assigns = False
+    link = join()
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    link.gone = True  # its socket is closing; the roster does not know yet
+    await dispatcher.assign(assignment("j1"))
+    assert dispatcher.roster.jobs["j1"].state == "lost"
+    assert server.updates == [("j1", proto.JobStatus.JS_FAILED)]
+    assert dispatcher.roster.running() == []
+
+
+async def test_a_server_that_leaves_during_the_offer_leaves_no_job_behind(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    link = join()
+    server.gone = True
+    with pytest.raises(ConnectionError):
+        await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    assert dispatcher.roster.jobs["j1"].state == "lost"
+    assert link.worker is not None
+    assert link.worker.jobs == set()
+
+
+async def test_an_offer_the_server_forgot_is_forgotten_here_too(
+    dispatcher: Dispatcher, server: ServerLink, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a drain would wait for ever for a job that never began."""
+    monkeypatch.setattr(dispatch, "ASSIGNMENT_SECONDS", 0.02)
+    server.assigns = False
+    join()
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    assert [job.state for job in dispatcher.roster.running()] == ["offered"]
+    await until(lambda: not dispatcher.roster.running())
+    assert dispatcher.roster.jobs["j1"].state == "lost"
+
+
+async def test_an_assigned_job_is_never_forgotten(
+    dispatcher: Dispatcher, server: ServerLink, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatch, "ASSIGNMENT_SECONDS", 0.0)
+    join()
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await asyncio.sleep(0.01)
+    assert [job.state for job in dispatcher.roster.running()] == ["running"]
+
+
+async def test_the_assignment_carries_the_media_url_unless_the_server_chose_one(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    server.assigns = False
+    link = join()
+    for job_id in ("j1", "j2", "j3"):
+        await dispatcher.offer(server, request(job_id), colours_of(dispatcher))
+    await dispatcher.assign(assignment("j1"))
+    for job_id, url in (("j2", "wss://cloud"), ("j3", "")):
+        chosen = assignment(job_id)
+        chosen.url = url
+        await dispatcher.assign(chosen)
+    assert [item.url for item in link.assigned] == ["ws://media", "wss://cloud", "ws://media"]
+
+
+async def test_the_job_gets_its_own_workers_permissions(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    link = join()
+    assert link.worker is not None
+    link.worker.register.allowed_permissions.hidden = True
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    claims = jwt.decode(link.assigned[0].token, KEYS.secret, algorithms=["HS256"])
+    assert (claims["video"]["hidden"], claims["video"]["canPublish"]) == (True, False)
+    assert claims["sub"] == "agent-j1"
+
+
+async def test_an_unknown_assignment_and_termination_are_only_logged(
+    dispatcher: Dispatcher, server: ServerLink, join: Join, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = join()
+    await dispatcher.assign(assignment("never-offered"))
+    await dispatcher.terminate(proto.JobTermination(job_id="never-offered"))
+    assert link.assigned == []
+    assert "nobody accepted" in caplog.text
+
+
+async def test_terminating_a_worker_that_is_leaving_does_not_cost_the_servers_connection(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    link = join()
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    link.gone = True
+    await dispatcher.terminate(proto.JobTermination(job_id="j1"))
+
+
+async def test_a_termination_reaches_the_worker_and_ends_the_job(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    """0.7.2 never reports a job's end; the server's word is all there is."""
+    link = join()
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.terminate(proto.JobTermination(job_id="j1"))
+    assert link.terminated == ["j1"]
+    assert dispatcher.roster.jobs["j1"].state == "ended"
+    assert link.worker is not None
+    assert link.worker.jobs == set()
+
+
+async def test_the_server_hears_of_a_jobs_end(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    join()
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    update = proto.WorkerMessage()
+    update.update_job.job_id = "j1"
+    update.update_job.status = proto.JobStatus.JS_SUCCESS
+    await dispatcher.update_job(update)
+    assert server.updates == [("j1", proto.JobStatus.JS_SUCCESS)]
+    assert dispatcher.roster.jobs["j1"].state == "ended"
+
+
+async def test_jobs_of_a_worker_that_leaves_are_detached(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    """The call may live on in a process of its own, so it is neither ended nor lost."""
+    link = join()
+    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    link.leave()
+    assert dispatcher.roster.jobs["j1"].state == "detached"
+
+
+async def test_a_flip_that_cannot_be_remembered_does_not_happen(dispatcher: Dispatcher) -> None:
+    dispatcher._state_file = dispatcher._state_file / "not-a-directory" / "state"
+    with pytest.raises(OSError, match="not-a-directory"):
+        dispatcher.set_weights(Weights(0, 100))
+    assert (dispatcher.rules.weights, dispatcher.flips) == (Weights(100, 0), 0)
+
+
+async def test_load_is_full_without_workers_and_the_mean_with(
+    dispatcher: Dispatcher, join: Join
+) -> None:
+    assert dispatcher.public_load() == (1.0, True)
+    join(load=0.2)
+    join(load=0.4)
+    join("green", load=0.9)  # dark: counts for its dark key alone
+    assert dispatcher.public_load() == (pytest.approx(0.3), False)
+    assert dispatcher.dark_load("green") == (0.9, False)
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_one_answer_per_offer_under_any_interleaving(
+    dispatcher: Dispatcher, server: ServerLink, join: Join, seed: int
+) -> None:
+    """30 offers at once; workers answer now or late, stay silent, leave or come; weights flip."""
+    dice = random.Random(seed)
+    links: list[WorkerLink] = []
+    loop = asyncio.get_running_loop()
+
+    def any_worker() -> WorkerLink:
+        def behave(job: str) -> None:
+            act = dice.random()
+            if act < 0.35:
+                link.answer(job, True)
+            elif act < 0.5:
+                link.answer(job, False)
+            elif act < 0.8:  # the deadline is 20 ms: half of these come too late
+                loop.call_later(dice.uniform(0, 0.04), link.answer, job, dice.random() < 0.8)
+            elif act < 0.85 and not link.gone:
+                link.leave()
+
+        link = join(dice.choice(policy.COLOURS), behave, dice.random())
+        links.append(link)
+        return link
+
+    async def flip_and_churn() -> None:
+        while True:
+            green = dice.choice((0, 30, 100))
+            dispatcher.set_weights(Weights(100 - green, green))
+            any_worker()
+            if dice.random() < 0.3 and (staying := [link for link in links if not link.gone]):
+                dice.choice(staying).leave()
+            await asyncio.sleep(dice.uniform(0, 0.02))
+
+    for _ in range(4):
+        any_worker()
+    churn = asyncio.create_task(flip_and_churn())
+    jobs = [f"j{number}" for number in range(30)]
+    async with asyncio.timeout(5):
+        await asyncio.gather(
+            *(dispatcher.offer(server, request(job, job), colours_of(dispatcher)) for job in jobs)
+        )
+    churn.cancel()
+    await asyncio.sleep(0.05)  # late answers and timers may come now: they must change nothing
+
+    assert {job: len(said) for job, said in server.answers.items()} == dict.fromkeys(jobs, 1)
+    got = Counter(item.job.id for link in links for item in link.assigned)
+    failed = {job for job, _status in server.updates}
+    for job in jobs:
+        promised = server.answers[job] == [True] and job not in failed
+        assert got[job] == (1 if promised else 0)
+    assert all(not link.worker.answers for link in links if link.worker)

@@ -1,0 +1,78 @@
+"""What the operator decided outlives the gateway, or the gateway refuses to guess."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from releve.gateway import state
+from releve.gateway.policy import COLOURS, Rules, Weights
+
+BLUE = frozenset({"blue"})
+
+
+@given(st.integers(0, 100), st.frozensets(st.sampled_from(COLOURS)))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+def test_rules_come_back_as_they_were(tmp_path: Path, green: int, cordoned: frozenset) -> None:
+    path = tmp_path / "state.json"
+    rules = Rules(Weights(100 - green, green), cordoned, BLUE)
+    state.save(path, rules)
+    assert state.load(path, BLUE) == rules
+
+
+def test_without_a_file_blue_has_everything(tmp_path: Path) -> None:
+    rules = state.load(tmp_path / "state.json", BLUE)
+    assert (rules.weights.as_dict(), rules.cordoned) == ({"blue": 100, "green": 0}, frozenset())
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b'{"weights": {"blue": 100, "green": 0}}',
+        b'{"cordoned": []}',
+        b'{"weights": {"blue": 60, "green": 60}, "cordoned": []}',
+        b'{"weights": [100, 0], "cordoned": []}',
+        b'{"weights": {"blue": 100, "green": 0}, "cordoned": null}',
+        b'{"weights": {"blue": 100, "green": 0}, "cordoned": [["blue"]]}',
+        b'{"weights": {"blue": 100, "green": 0}, "cordoned": "blue"}',
+        b'{"weights": {"blue": 100, "green": 0}, "cordoned": ["red"]}',
+    ],
+)
+def test_a_damaged_file_is_never_guessed_around(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state.json"
+    path.write_bytes(content)
+    with pytest.raises(state.StateError) as mistake:
+        state.load(path, BLUE)
+    assert str(path) in str(mistake.value)
+    assert "remove it" in str(mistake.value)
+
+
+def test_a_failed_write_leaves_the_old_state_and_no_litter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "state.json"
+    state.save(path, Rules(Weights(70, 30)))
+
+    def disk_full(_handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", disk_full)
+    with pytest.raises(OSError, match="No space left"):
+        state.save(path, Rules(Weights(0, 100)))
+    assert state.load(path, BLUE).weights == Weights(70, 30)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    state.save(path, Rules())
+    assert path.stat().st_mode & 0o777 == 0o600

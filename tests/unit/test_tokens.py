@@ -1,0 +1,139 @@
+"""Doors and badges: who may register, and what a job's token says."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import time
+
+import jwt
+import pytest
+from livekit import api
+from livekit.protocol import models
+
+from releve.gateway import tokens
+from releve.keys import Keys
+
+KEYS = Keys("key", "secret-of-more-than-thirty-two-bytes")
+OTHERS = Keys("key", "another-secret-of-thirty-two-bytes!!")
+
+
+def worker_token(keys: Keys = KEYS, agent: bool = True, minutes: float = 5) -> str:
+    return (
+        api.AccessToken(keys.api_key, keys.secret)
+        .with_grants(api.VideoGrants(agent=agent))
+        .with_ttl(datetime.timedelta(minutes=minutes))
+        .to_jwt()
+    )
+
+
+def job_claims() -> dict[str, object]:
+    """As the server writes them for the gateway's registration."""
+    now = int(time.time())
+    return {
+        "iss": KEYS.api_key,
+        "sub": "agent-AJ_1",
+        "name": "Coach",
+        "nbf": now,
+        "exp": now + 86400,
+        "kind": "agent",
+        "metadata": "m",
+        "attributes": {"lang": "fr"},
+        "video": {
+            "roomJoin": True,
+            "agent": True,
+            "room": "room-1",
+            "canPublish": True,
+            "canSubscribe": True,
+            "canPublishData": True,
+            "canUpdateOwnMetadata": True,
+            "canSubscribeMetrics": False,
+        },
+    }
+
+
+def signed(claims: dict[str, object], keys: Keys = KEYS) -> str:
+    return jwt.encode(claims, keys.secret, algorithm="HS256")
+
+
+def read(token: str) -> dict[str, object]:
+    return jwt.decode(token, KEYS.secret, algorithms=["HS256"])
+
+
+def test_an_agents_token_opens_the_door() -> None:
+    tokens.verify_worker(f"Bearer {worker_token()}", KEYS)
+
+
+def test_a_grant_of_a_later_version_does_not_close_the_door() -> None:
+    later = signed({"iss": "key", "video": {"agent": True, "somethingNew": 1}})
+    tokens.verify_worker(f"Bearer {later}", KEYS)
+
+
+def test_the_gateways_own_token_is_an_agents_token() -> None:
+    tokens.verify_worker(f"Bearer {tokens.mint_worker(KEYS)}", KEYS)
+
+
+UNSIGNED = jwt.encode({"iss": "key", "video": {"agent": True}}, None, algorithm="none")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        None,
+        "",
+        "Bearer ",
+        "Bearer garbage",
+        "Basic dXNlcjpwYXNz",
+        f"bearer {worker_token()}x",
+        f"Bearer {worker_token(OTHERS)}",
+        f"Bearer {worker_token(Keys('otherkey', KEYS.secret))}",
+        f"Bearer {worker_token(minutes=-5)}",
+        f"Bearer {worker_token(agent=False)}",
+        f"Bearer {UNSIGNED}",
+        f"Bearer {signed({'iss': 'key'})}",
+        f"Bearer {signed({'iss': 'key', 'video': 'text'})}",
+    ],
+)
+def test_everything_else_is_refused_without_showing_the_token(header: str | None) -> None:
+    with pytest.raises(tokens.Refused) as refusal:
+        tokens.verify_worker(header, KEYS)
+    shown = str(refusal.value) + repr(refusal.value)
+    body = (header or "").partition(" ")[2]
+    assert not body or body not in shown
+    assert refusal.value.__cause__ is None
+
+
+def test_remint_changes_the_permissions_and_nothing_else() -> None:
+    before = job_claims()
+    permission = models.ParticipantPermission(can_subscribe=True, hidden=True)
+    after = read(tokens.remint(signed(before), permission, KEYS))
+    video = after.pop("video")
+    unchanged = before.pop("video")
+    assert after == before
+    assert video == {
+        **unchanged,
+        "canPublish": False,
+        "canPublishData": False,
+        "canUpdateOwnMetadata": False,
+        "canSubscribe": True,
+        "canSubscribeMetrics": False,
+        "hidden": True,
+    }
+
+
+def test_remint_does_not_judge_the_servers_clock() -> None:
+    """A server a minute ahead signs tokens that are not valid here yet."""
+    claims = job_claims()
+    claims["nbf"] = claims["iat"] = int(time.time()) + 60
+    token = tokens.remint(signed(claims), models.ParticipantPermission(hidden=True), KEYS)
+    late = jwt.decode(token, KEYS.secret, algorithms=["HS256"], leeway=120)
+    assert late["video"]["hidden"] is True
+    assert late["nbf"] == claims["nbf"]
+
+
+def test_a_token_signed_by_others_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
+    foreign = signed(job_claims(), OTHERS)
+    with caplog.at_level(logging.WARNING):
+        assert tokens.remint(foreign, models.ParticipantPermission(), KEYS) == foreign
+    assert "left as it is" in caplog.text
+    assert foreign not in caplog.text
