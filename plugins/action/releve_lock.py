@@ -5,10 +5,16 @@ from __future__ import annotations
 import datetime
 import getpass
 import os
+import sys
+import time
+from pathlib import Path
 from typing import Any
 
-from ansible.module_utils import lock
 from ansible.plugins.action import ActionBase
+
+# Modules find module_utils in their payload; on the control node its folder is on no path.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from module_utils import lock
 
 
 class ActionModule(ActionBase):
@@ -37,4 +43,7 @@ class ActionModule(ActionBase):
             self._display.warning(
                 f"took over a stale lock: {lock.describe(holder)}; that process is gone"
             )
+        # Taken beside the target's clock, so that the report can lay both on one line.
+        result["control_monotonic"] = time.monotonic()
+        result["run"] = args.get("run")
         return result

@@ -123,7 +123,7 @@ def worker_connection(
     if len(nearest) != 1:
         raise AdoptionError(
             f"the agent's main process holds {len(nearest)} connections to the server, and one "
-            "may be a call's (jobs in threads?); set `adoption: restart`"
+            "may be a call's ; when it is idle, point its LIVEKIT_URL at the gateway"
         )
     return nearest[0]
 
@@ -136,6 +136,7 @@ class Detour:
         self._server = server
         self._gateway = gateway
         self._execute = execute
+        self._worker: int | None = None
 
     def _inside(self, *argv: str) -> str:
         return self._execute(["nsenter", "--target", str(self._pid), "--net", *argv])
@@ -158,9 +159,17 @@ class Detour:
             self._rule("--delete")
 
     def cut_worker(self) -> None:
-        """Cut the worker's own connection; it will connect again by itself."""
+        """Cut the worker's own connection; it will connect again by itself.
+
+        A second cut is of the same process only: while the worker is between two connections,
+        the nearest one to the server is a call's.
+        """
         listing = self._inside("ss", "-Htnp", "state", "established", "dst", str(self._server))
-        own = worker_connection(parse_connections(listing), self._pid)
+        found = parse_connections(listing)
+        if self._worker is not None:
+            found = [item for item in found if item.pid == self._worker]
+        own = worker_connection(found, self._pid)
+        self._worker = own.pid
         self._inside("ss", "-K", "dst", str(self._server), "sport", "=", f":{own.port}")
 
 

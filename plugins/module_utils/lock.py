@@ -7,9 +7,12 @@ another machine nothing can be proven, so there the operator decides.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +51,9 @@ def _started(pid: int) -> int | None:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError:
         return None
-    return int(stat.rpartition(")")[2].split()[19])
+    fields = stat.rpartition(")")[2].split()
+    # A zombie has ended; only its parent has not asked yet, and in a container may never ask.
+    return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
 def describe(holder: dict[str, Any]) -> str:
@@ -63,19 +68,22 @@ def describe(holder: dict[str, Any]) -> str:
 def take(path: Path, content: dict[str, Any], instead_of: str | None = None) -> None:
     """Take the lock, or put ours in the place of run `instead_of`. Raises LockHeld."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content)
-    while True:
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-        except FileExistsError:
-            held = holder_of(path)
-            if held is not None and held.get("run") != instead_of:
-                raise LockHeld(held) from None
-            path.unlink(missing_ok=True)
-            continue
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        return
+    with _alone(path):
+        held = holder_of(path)
+        if held is not None and held["run"] != instead_of:
+            raise LockHeld(held)
+        path.write_text(json.dumps(content), encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else reads and changes the lock meanwhile: of two takers of a stale one, one wins."""
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
 
 
 def holder_of(path: Path) -> dict[str, Any] | None:
@@ -86,13 +94,18 @@ def holder_of(path: Path) -> dict[str, Any] | None:
         return None
     except ValueError:
         return {"run": "unreadable lock"}
-    return content if isinstance(content, dict) else {"run": "unreadable lock"}
+    if not isinstance(content, dict) or not isinstance(content.get("run"), str):
+        return {"run": "unreadable lock"}
+    return content
 
 
 def release(path: Path, run: str) -> bool:
     """Give the lock back; another run's lock is left alone."""
-    held = holder_of(path)
-    if held is None or held.get("run") != run:
+    if not path.parent.exists():
         return False
-    path.unlink(missing_ok=True)
+    with _alone(path):
+        held = holder_of(path)
+        if held is None or held["run"] != run:
+            return False
+        path.unlink()
     return True

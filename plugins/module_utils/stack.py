@@ -38,7 +38,7 @@ class Stack:
         """
         server = self._only("server", required=True)
         blue = self._only("blue", required=False)
-        network = self._shared_network(server)
+        network = self._shared_network(server, blue)
         return {
             "network": network,
             "project_dir": server.labels.get("com.docker.compose.project.working_dir"),
@@ -76,14 +76,20 @@ class Stack:
         found = self._client.containers.list(all=True, filters={"label": labels})
         return found[0] if found else None
 
-    def _shared_network(self, server: Any) -> str:
-        networks = sorted(server.attrs["NetworkSettings"]["Networks"])
-        if not networks or networks == ["host"]:
+    def _shared_network(self, server: Any, blue: Any) -> str:
+        networks = set(server.attrs["NetworkSettings"]["Networks"]) - {"host", "none"}
+        if not networks:
             raise StackError(
                 "the server is not on a Docker network of its own (host network?); Relève needs "
                 "a bridge network that server and agent share"
             )
-        return str(networks[0])
+        if blue is not None:
+            networks &= set(blue.attrs["NetworkSettings"]["Networks"])
+        if not networks:
+            raise StackError(
+                f"{server.name} and {blue.name} share no Docker network; put both on one"
+            )
+        return str(min(networks))
 
     def _describe(self, container: Any, network: str) -> dict[str, Any] | None:
         if container is None:
@@ -134,13 +140,13 @@ class Stack:
 
     @staticmethod
     def _env(container: Any) -> dict[str, str]:
-        return dict(item.partition("=")[::2] for item in container.attrs["Config"]["Env"])
+        return dict(item.partition("=")[::2] for item in container.attrs["Config"]["Env"] or ())
 
     @staticmethod
     def _exec(container: Any, argv: list[str]) -> str | None:
         if not container.attrs["State"]["Running"]:
             return None
-        code, output = container.exec_run(argv)
+        code, output = container.exec_run(argv, stderr=False)  # a warning would spoil the JSON
         return output.decode(errors="replace") if code == 0 else None
 
     def keys(self) -> tuple[str, str] | None:

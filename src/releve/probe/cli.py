@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from releve import keys
-from releve.probe import echo as echo_suite
-from releve.probe import hold as hold_suite
+from releve.probe import record
 from releve.probe.room import Server, ServerError
 
 app = typer.Typer(
@@ -42,6 +41,8 @@ def echo(
     out: Annotated[Path | None, typer.Option(help="write the probe object here")] = None,
 ) -> None:
     """Call an echoing agent, time chirps there and back, and judge them by the gates."""
+    from releve.probe import echo as echo_suite  # scipy costs a second: only who needs it pays
+
     server = _server(url, keys_file, agent_name)
     try:
         probe = asyncio.run(
@@ -73,6 +74,8 @@ def hold(
     max_seconds: Annotated[float, typer.Option(min=1, help="end by itself after this")] = 1800.0,
 ) -> None:
     """Hold calls and open new rooms until SIGTERM, writing down what happens to them."""
+    from releve.probe import hold as hold_suite
+
     server = _server(url, keys_file, None)
     plan = hold_suite.Plan(calls, every, arrival_seconds, max_seconds)
     try:
@@ -81,6 +84,28 @@ def hold(
         raise _environment(str(error)) from error
     except OSError as error:
         raise _environment(f"--record {record}: {error.strerror}") from error
+
+
+@app.command()
+def calls(
+    record_file: Annotated[Path, typer.Option("--record", help="the sentinels' record")],
+    since: Annotated[float, typer.Option(help="monotonic seconds at which the run began")],
+) -> None:
+    """Judge what the sentinels have seen: no call dropped, without agent or with two."""
+    try:
+        events = record.read(record_file)
+    except (OSError, ValueError) as error:
+        raise _environment(f"--record {record_file}: {error}") from error
+    until = max((event["t"] for event in events), default=since)
+    found = record.summarise(events, since, until)
+    typer.echo(json.dumps(found))
+    for metric in ("dropped", "without_agent", "with_two_agents"):
+        if found[metric] != 0:
+            typer.echo(f"gate calls failed: {metric} is {found[metric]}, limit 0", err=True)
+            raise typer.Exit(1)
+    if found["sentinels"] == 0:
+        typer.echo("gate calls failed: no sentinel was on the line: not enough data", err=True)
+        raise typer.Exit(1)
 
 
 def _server(url: str, keys_file: Path, agent_name: str | None) -> Server:
