@@ -41,12 +41,13 @@ class Gateway:
             content = json.loads(answer.read())
         except FileNotFoundError:
             raise GatewayError(f"no gateway at {self._path}: is its container running?") from None
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            raise GatewayError(f"the gateway at {self._path} does not answer: {error}") from error
+        except (OSError, ValueError, http.client.HTTPException) as why:
+            raise GatewayError(f"the gateway at {self._path} does not answer: {why}") from why
         finally:
             connection.close()
         if answer.status != 200:
-            raise GatewayError(str(content.get("error", content)))
+            error = content.get("error") if isinstance(content, dict) else None
+            raise GatewayError(str(error or content))
         return content
 
     def state(self) -> dict[str, Any]:
@@ -79,8 +80,7 @@ class Gateway:
         Raises GatewayError after `seconds`, or at once with what `give_up` says.
         """
         deadline = time.monotonic() + seconds
-        reason = ""
-        while time.monotonic() < deadline:
+        while True:
             try:
                 state = self.state()
             except GatewayError as error:
@@ -92,8 +92,9 @@ class Gateway:
             hopeless = give_up()
             if hopeless:
                 raise GatewayError(hopeless)
+            if time.monotonic() >= deadline:
+                raise GatewayError(f"{what} within {seconds:g} s{reason}")
             time.sleep(every)
-        raise GatewayError(f"{what} within {seconds:g} s{reason}")
 
 
 def workers(state: dict[str, Any], colour: str, peer: str | None = None) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ Frames = list[tuple[float, signal.Pcm]]
 
 AGENT_SECONDS = 10.0  # from opening the call until an agent's audio track
 HEARD_SECONDS = 5.0  # from that track until our bed tone comes back
-SETTLE_SECONDS = 1.5  # jitter buffers grow to what they need before anything counts
+SETTLE_SECONDS = 3.0  # the start of a job shakes the jitter buffers; a call is what comes after
 CHIRP_GAP = 0.35
 LONGEST_RTT = 1.2
 LEAST_FOR_P95 = 20  # of fewer values the 95th percentile is just the largest
@@ -58,14 +58,19 @@ async def run(
     server: Server, name: str, colour: str, *, calls: int, chirps: int, floor: bool
 ) -> dict[str, Any]:
     """Measure, and return the probe object of report.json. Raises ServerError."""
-    measures = [_talk(server, chirps) for _ in range(calls)]
-    floors = [measure_floor(Server(server.url, server.keys, NOBODY))] if floor else []
-    outcomes = await asyncio.gather(*measures, *floors, return_exceptions=True)
+    outcomes = await asyncio.gather(
+        *(_talk(server, chirps) for _ in range(calls)), return_exceptions=True
+    )
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
     results = [outcome for outcome in outcomes if isinstance(outcome, CallResult)]
-    floor_ms = next((outcome for outcome in outcomes if not isinstance(outcome, CallResult)), None)
+    # After the calls and not beside them: its own load would be heard in their round trips.
+    floor_ms = (
+        await measure_floor(Server(server.url, server.keys, NOBODY))
+        if floor and any(result.rtts_ms for result in results)
+        else None
+    )
     return probe_object(name, colour, results, floor_ms, asked=calls * chirps)
 
 

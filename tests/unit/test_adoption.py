@@ -1,0 +1,198 @@
+"""Live adoption: which socket is cut, and that the rule never outlives the attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from module_utils import adoption
+from module_utils.adoption import AdoptionError, Connection, Detour, Endpoint
+
+# Container's first process 100 (an init), worker 110, its forkserver 115, two calls 120 and 121.
+TREE = {100: 1, 110: 100, 115: 110, 120: 115, 121: 115, 111: 100, 1: 0}
+# As iproute2 prints `ss -Htnp state established`: no state column, padded, trailing space.
+WORKER = (
+    '0      0          172.18.0.3:48322    172.18.0.2:7880  users:(("python",pid=110,fd=9))    \n'
+)
+CALLS = (
+    '0      0          172.18.0.3:48330    172.18.0.2:7880  users:(("job proc",pid=120,fd=21))\n'
+    '0      52         172.18.0.3:48338    172.18.0.2:7880  users:(("python",pid=121,fd=22))\n'
+)
+ONE_CALL = CALLS.splitlines(keepends=True)[0]
+
+
+@pytest.fixture(autouse=True)
+def tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(adoption.worker_connection, "__defaults__", (TREE.__getitem__,))
+
+
+class Host:
+    """Records commands; `listings` are the answers to the socket listings, the last one stays."""
+
+    def __init__(self, *listings: str, broken: Callable[[list[str]], bool] = lambda _: False):
+        self.listings = list(listings)
+        self.broken = broken
+        self.ran: list[list[str]] = []
+
+    def __call__(self, argv: list[str]) -> str:
+        assert argv[:4] == ["nsenter", "--target", "100", "--net"]
+        inside = argv[4:]
+        self.ran.append(inside)
+        if self.broken(inside):
+            raise AdoptionError("it failed")
+        if inside[:2] == ["ss", "-Htnp"]:
+            return self.listings.pop(0) if len(self.listings) > 1 else self.listings[0]
+        return ""
+
+    @property
+    def story(self) -> list[str]:
+        """What changed, in order: insert, delete, or the source port of a cut."""
+        words = []
+        for argv in self.ran:
+            if argv[0] == "iptables":
+                words.append("insert" if "--insert" in argv else "delete")
+            elif argv[1] == "-K":
+                words.append(argv[-1])
+        return words
+
+    def detour(self) -> Detour:
+        return Detour(100, Endpoint("172.18.0.2", 7880), Endpoint("172.18.0.9", 7890), self)
+
+
+def registered() -> None:
+    """The worker stands at the gateway."""
+
+
+def wrong_name() -> None:
+    raise RuntimeError("the worker registers with another name")
+
+
+def test_a_worker_is_led_over_with_one_cut_and_the_rule_is_gone() -> None:
+    host = Host(WORKER + CALLS)
+    seen: list[list[str]] = []
+    adoption.adopt(host.detour(), lambda: seen.append(host.story))
+    assert seen == [["insert", ":48322"]], "the rule stands until the worker is registered"
+    assert host.story == ["insert", ":48322", "delete"]
+
+
+def test_the_rule_that_is_deleted_is_the_rule_that_was_inserted() -> None:
+    host = Host(WORKER)
+    adoption.adopt(host.detour(), registered)
+    first, last = host.ran[0], host.ran[-1]
+    assert [word.replace("--insert", "--delete") for word in first] == last
+    rule = " ".join(first)
+    assert "--syn" in first, "connections that exist are never redirected"
+    assert "--destination 172.18.0.2 --dport 7880" in rule
+    assert rule.endswith("--jump DNAT --to-destination 172.18.0.9:7890")
+
+
+def test_a_worker_that_stands_wrong_at_the_gateway_is_led_back() -> None:
+    host = Host(WORKER + CALLS, WORKER.replace("48322", "48400") + CALLS)
+    with pytest.raises(RuntimeError, match="another name"):
+        adoption.adopt(host.detour(), wrong_name)
+    assert host.story == ["insert", ":48322", "delete", ":48400"]
+
+
+@pytest.mark.parametrize("left", ["", ONE_CALL, CALLS])
+def test_leading_back_a_worker_between_two_connections_cuts_no_call(left: str) -> None:
+    host = Host(WORKER + left, left)
+    with pytest.raises(RuntimeError, match="another name"):
+        adoption.adopt(host.detour(), wrong_name)
+    assert host.story == ["insert", ":48322", "delete"]
+
+
+def test_when_the_cut_fails_the_rule_is_deleted() -> None:
+    host = Host(WORKER, broken=lambda argv: "-K" in argv)
+    with pytest.raises(AdoptionError, match="it failed"):
+        adoption.adopt(host.detour(), registered)
+    assert host.story == ["insert", ":48322", "delete"]
+
+
+def test_without_a_rule_nothing_is_cut() -> None:
+    host = Host(WORKER, broken=lambda argv: "--insert" in argv)
+    with pytest.raises(AdoptionError, match="it failed"):
+        adoption.adopt(host.detour(), registered)
+    assert host.story == ["insert"]
+
+
+@pytest.mark.parametrize(
+    ("listing", "sentence"),
+    [
+        (WORKER + WORKER.replace("48322", "48323"), "holds 2 connections .*adoption: restart"),
+        (WORKER + WORKER.replace("48322", "5").replace("110", "111"), "holds 2 connections"),
+        ("", "no connection to the server; is it registered"),
+        (WORKER.partition("users")[0], "no connection to the server"),  # not root: no processes
+    ],
+)
+def test_where_the_workers_connection_is_not_certain_nothing_is_cut(
+    listing: str, sentence: str
+) -> None:
+    host = Host(listing)
+    with pytest.raises(AdoptionError, match=sentence):
+        adoption.adopt(host.detour(), registered)
+    assert host.story == ["insert", "delete"]
+
+
+def test_sockets_are_read_as_ss_prints_them() -> None:
+    shared = (
+        "0 0 [::ffff:172.18.0.3]:40112 [::ffff:172.18.0.2]:7880 "
+        'users:(("python",pid=110,fd=9),("python",pid=120,fd=9)) timer:(keepalive,9sec,0)\n\n'
+    )
+    assert adoption.parse_connections(WORKER + CALLS) == [
+        Connection(48322, 110),
+        Connection(48330, 120),
+        Connection(48338, 121),
+    ]
+    assert adoption.parse_connections(shared) == [Connection(40112, 110), Connection(40112, 120)]
+
+
+def test_a_socket_that_a_child_inherited_is_still_the_workers() -> None:
+    found = [Connection(40112, 120), Connection(40112, 110), Connection(40113, 121)]
+    assert adoption.worker_connection(found, 100) == Connection(40112, 110)
+
+
+def test_a_command_that_fails_is_told_in_its_own_words() -> None:
+    with pytest.raises(AdoptionError, match=r"^sh failed: no such table$"):
+        adoption.run(["sh", "-c", "echo hint >&2; echo no such table >&2; exit 3"])
+    assert adoption.run(["echo", "fine"]) == "fine\n"
+
+
+def test_a_process_that_ended_meanwhile_is_a_sentence() -> None:
+    with pytest.raises(AdoptionError, match="ended meanwhile; run again"):
+        adoption.parent_of(2**22 + 1)
+
+
+def test_obstacles_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(_: list[str]) -> str:
+        raise AssertionError("nothing has to be tried")
+
+    monkeypatch.setattr("shutil.which", lambda tool: None if tool == "ss" else f"/sbin/{tool}")
+    assert "no ss (packages" in (adoption.obstacle("ws", never) or "")
+    monkeypatch.setattr("shutil.which", lambda tool: f"/sbin/{tool}")
+    assert "speaks wss" in (adoption.obstacle("wss", never) or "")
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_cutting_is_tried_on_a_socket_of_our_own(
+    monkeypatch: pytest.MonkeyPatch, works: bool
+) -> None:
+    created: list[tuple[int, int]] = []
+    connect = adoption.socket.create_connection
+
+    def remember(address: tuple[str, int]) -> object:
+        client = connect(address)
+        created.append((client.getsockname()[1], address[1]))
+        return client
+
+    def host(argv: list[str]) -> str:
+        here, there = created[0]
+        if "-K" in argv:
+            assert argv[-1] == f":{there}"
+            return ""
+        return "" if works else f"0 0 127.0.0.1:{here} 127.0.0.1:{there} \n"
+
+    monkeypatch.setattr("shutil.which", lambda tool: f"/sbin/{tool}")
+    monkeypatch.setattr(adoption.socket, "create_connection", remember)
+    said = adoption.obstacle("ws", host)
+    assert said is None if works else "has no effect" in (said or "")

@@ -1,0 +1,107 @@
+"""One run at a time: who gets the lock, who may replace it, and whose owner is really gone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from module_utils import lock
+
+
+def content(run: str) -> dict[str, Any]:
+    return {"run": run, "verb": "migrate", "user": "ada", "since": "2025-06-01T10:15:00+00:00"}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "releve" / "eloquence.lock"
+
+
+def test_the_first_run_takes_the_lock_and_the_second_is_told_who_holds_it(path: Path) -> None:
+    lock.take(path, content("one"))
+    with pytest.raises(lock.LockHeld, match=r"run one \(migrate\) by ada .*since 2025") as held:
+        lock.take(path, content("two"))
+    assert held.value.holder == content("one")
+    assert lock.holder_of(path) == content("one")
+
+
+def test_a_released_lock_is_free_again(path: Path) -> None:
+    lock.take(path, content("one"))
+    assert lock.release(path, "one")
+    assert lock.holder_of(path) is None
+    lock.take(path, content("two"))
+
+
+def test_another_runs_lock_is_left_alone_on_release(path: Path) -> None:
+    assert not lock.release(path, "nobody ever ran here")
+    lock.take(path, content("one"))
+    assert not lock.release(path, "two")
+    assert lock.holder_of(path) == content("one")
+
+
+def test_a_lock_is_taken_over_only_from_the_run_that_was_looked_at(path: Path) -> None:
+    lock.take(path, content("one"))
+    with pytest.raises(lock.LockHeld):
+        lock.take(path, content("three"), instead_of="two")
+    lock.take(path, content("three"), instead_of="one")
+    assert lock.holder_of(path) == content("three")
+
+
+def test_of_many_that_take_over_the_same_stale_lock_one_wins(path: Path) -> None:
+    def takes_over(run: str) -> bool:
+        try:
+            lock.take(path, content(run), instead_of="stale")
+        except lock.LockHeld:
+            return False
+        return True
+
+    runs = [f"run {number}" for number in range(16)]
+    with ThreadPoolExecutor(len(runs)) as pool:
+        for _ in range(20):
+            path.unlink(missing_ok=True)
+            lock.take(path, content("stale"))
+            won = [run for run, win in zip(runs, pool.map(takes_over, runs), strict=True) if win]
+            assert [lock.holder_of(path)] == [content(run) for run in won]
+
+
+@pytest.mark.parametrize("text", ["", '{"run": "on', "[]", "{}", '{"run": null}', "\udcff"])
+def test_an_unreadable_lock_is_held_until_the_operator_breaks_it(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(lock.LockHeld, match="unreadable lock") as held:
+        lock.take(path, content("two"))
+    assert not lock.gone(held.value.holder)
+    lock.take(path, content("two"), instead_of=held.value.holder["run"])
+    assert lock.holder_of(path) == content("two")
+
+
+def test_a_living_process_is_not_gone() -> None:
+    assert not lock.gone({"owner": lock.owner(os.getpid())})
+
+
+def test_a_process_that_ended_is_gone_even_before_its_parent_asked() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    holder = {"owner": lock.owner(child.pid)}
+    alive_was_gone = lock.gone(holder)
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # leaves the zombie
+    zombie_was_gone = lock.gone(holder)
+    child.communicate()
+    assert (alive_was_gone, zombie_was_gone, lock.gone(holder)) == (False, True, True)
+
+
+def test_a_process_id_that_was_given_out_again_does_not_keep_the_lock() -> None:
+    mine = lock.owner(os.getpid())
+    assert lock.gone({"owner": mine | {"process": mine["process"] - 1}})
+
+
+def test_of_another_machine_or_boot_nothing_is_proven() -> None:
+    other = {"boot": "00000000-0000-0000-0000-000000000000", "process": 1}
+    assert not lock.gone({"owner": lock.owner(os.getpid()) | other})
+    assert not lock.gone({"run": "without an owner"})
