@@ -123,7 +123,7 @@ def worker_connection(
     if len(nearest) != 1:
         raise AdoptionError(
             f"the agent's main process holds {len(nearest)} connections to the server, and one "
-            "may be a call's ; when it is idle, point its LIVEKIT_URL at the gateway"
+            "may be a call's; only agents with a process per job can be adopted"
         )
     return nearest[0]
 

@@ -151,8 +151,8 @@ def rolled_back(home: Path) -> Path:
         for n, (name, seconds, outcome) in enumerate(STEPS[:3])
     ]
     lines[-1]["outcome"] = "failed"
-    put(run, "steps.jsonl", lines)
-    put(run, "rollback.json", {"seconds": 2.31})
+    back = {"name": "(5/5) ROLLBACK: new calls go to blue", "seconds": 2.31, "outcome": "ok"}
+    put(run, "steps.jsonl", [*lines, {**back, "started": CONTROL + 30}])
     put(
         run,
         "failures.jsonl",

@@ -119,7 +119,7 @@ def test_without_a_rule_nothing_is_cut() -> None:
 @pytest.mark.parametrize(
     ("listing", "sentence"),
     [
-        (WORKER + WORKER.replace("48322", "48323"), "holds 2 connections .*adoption: restart"),
+        (WORKER + WORKER.replace("48322", "48323"), "holds 2 connections .*may be a call"),
         (WORKER + WORKER.replace("48322", "5").replace("110", "111"), "holds 2 connections"),
         ("", "no connection to the server; is it registered"),
         (WORKER.partition("users")[0], "no connection to the server"),  # not root: no processes

@@ -6,7 +6,7 @@ import re
 
 from releve.probe.record import summarise
 from releve.report.evidence import Evidence
-from releve.report.schema import Calls, Flip, Report, Run, Step
+from releve.report.schema import Calls, Flip, Report, Rollback, Run, Step
 
 _RUN_ID = re.compile(r"^\d{8}T\d{6}Z-(?P<verb>.+)-[0-9a-f]{4}$")
 
@@ -18,7 +18,7 @@ def build(evidence: Evidence) -> Report:
         versions=evidence.versions,
         calls=_calls(evidence),
         flip=Flip(ms=evidence.flip.ms, count=evidence.flip.count) if evidence.flip else None,
-        rollback=evidence.rollback,
+        rollback=_rollback(evidence),
         probes=evidence.probes,
         backup=evidence.backup,
         steps=[
@@ -28,6 +28,12 @@ def build(evidence: Evidence) -> Report:
         if evidence.steps
         else None,
     )
+
+
+def _rollback(evidence: Evidence) -> Rollback | None:
+    """How long the step that goes back took, from its first task to its last."""
+    took = [line.seconds for line in evidence.steps or () if ") ROLLBACK" in line.name]
+    return Rollback(seconds=round(sum(took), 3)) if took else None
 
 
 def window(evidence: Evidence) -> tuple[float, float] | None:

@@ -16,7 +16,6 @@ from releve.report.schema import (
     Outcome,
     Part,
     Probe,
-    Rollback,
     Verdict,
     Versions,
 )
@@ -120,7 +119,6 @@ class Evidence:
     probes: list[Probe] | None = None
     events: list[Event] | None = None
     flip: FlipFile | None = None
-    rollback: Rollback | None = None
     backup: Backup | None = None
     jobs: list[Job] | None = None
     problems: list[str] = field(default_factory=list)
@@ -157,7 +155,6 @@ def read(run_dir: Path) -> Evidence:
         probes=[probe for probe in probes if probe is not None] or None,
         events=lines("sentinels.jsonl", Event),
         flip=one("flip.json", FlipFile),
-        rollback=one("rollback.json", Rollback),
         backup=one("backup.json", Backup),
         jobs=one("jobs.json", list[Job]),
         problems=problems,
