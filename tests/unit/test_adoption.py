@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -178,7 +179,7 @@ def test_cutting_is_tried_on_a_socket_of_our_own(
     monkeypatch: pytest.MonkeyPatch, works: bool
 ) -> None:
     created: list[tuple[int, int]] = []
-    connect = adoption.socket.create_connection
+    connect = socket.create_connection
 
     def remember(address: tuple[str, int]) -> object:
         client = connect(address)
@@ -193,6 +194,6 @@ def test_cutting_is_tried_on_a_socket_of_our_own(
         return "" if works else f"0 0 127.0.0.1:{here} 127.0.0.1:{there} \n"
 
     monkeypatch.setattr("shutil.which", lambda tool: f"/sbin/{tool}")
-    monkeypatch.setattr(adoption.socket, "create_connection", remember)
+    monkeypatch.setattr(socket, "create_connection", remember)
     said = adoption.obstacle("ws", host)
     assert said is None if works else "has no effect" in (said or "")

@@ -87,7 +87,7 @@ def stack(*containers: SimpleNamespace) -> Stack:
     return Stack(client, "eloquence", "livekit", "agent")
 
 
-def all_match(labels: dict[str, str], wanted: list[tuple[str, ...]]) -> bool:
+def all_match(labels: dict[str, str], wanted: list[Any]) -> bool:
     return all(labels.get(name) == value for name, value in wanted)
 
 
