@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-.PHONY: demo demo-down test lint venv venv-dev
+.PHONY: bench browser demo demo-down test lint lint-python lint-yaml venv venv-dev
 .DELETE_ON_ERROR:
 
 $(VENV)/control: requirements/control.txt pyproject.toml
@@ -20,12 +20,17 @@ venv: $(VENV)/control
 
 venv-dev: $(VENV)/dev
 
-lint: venv-dev
+lint-python: venv-dev
 	ruff check
 	ruff format --check
 	mypy
+
+lint-yaml: venv-dev
 	yamllint --strict .
 	ansible-lint --offline
+
+lint: venv-dev
+	$(MAKE) --jobs=2 --output-sync lint-python lint-yaml
 
 demo: venv
 	ansible-playbook playbooks/engine.yml
@@ -36,6 +41,17 @@ demo: venv
 demo-down: venv
 	ansible-playbook playbooks/demo_down.yml
 
-test: lint
+# make bench NAME=gateway: writes var/bench/gateway.json
+bench: venv-dev
+	mkdir -p var/bench
+	python bench/$(NAME).py
+
+# The pages are looked at in a real one.
+browser:
+	command -v chromium >/dev/null || { apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends chromium >/dev/null; }
+
+test: lint browser
 	ansible-playbook playbooks/engine.yml
-	pytest
+	ansible-playbook playbooks/images.yml
+	pytest -n 2 --no-loadscope-reorder --durations=20 tests/e2e tests/integration tests/unit

@@ -1,9 +1,12 @@
-"""Echo agent on livekit 0.11.1 and livekit-agents 0.7.2: says back what the caller says."""
+"""The agent on livekit 0.11.1 and livekit-agents 0.7.2: an echo, or a speaking coach."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import sys
+from pathlib import Path
 
 import psutil
 from livekit import rtc
@@ -11,6 +14,8 @@ from livekit.agents import JobContext, JobRequest, WorkerOptions, cli
 
 SAMPLE_RATE = 48000
 MOST_CALLS = 20
+NO_COACH = "this image holds the echo alone: AGENT_MODE coach needs the one tagged -coach"
+MODES = ("echo", "coach")
 
 
 def is_agent(participant: rtc.RemoteParticipant) -> bool:
@@ -71,6 +76,23 @@ def load() -> float:
     return min(calls / MOST_CALLS, 1.0)
 
 
+def become_coach() -> None:
+    """Go on as the coach, a program of its own, when the environment asks for it."""
+    mode = os.environ.get("AGENT_MODE", "echo")
+    if mode not in MODES:
+        sys.exit(f"AGENT_MODE {mode!r} is not one of {', '.join(MODES)}")
+    if mode == "coach":
+        try:
+            import settings
+        except ModuleNotFoundError:
+            sys.exit(NO_COACH)
+        if wrong := settings.wrong_setting():
+            sys.exit(wrong)
+        coach = str(Path(__file__).with_name("coach.py"))
+        os.execv(sys.executable, [sys.executable, coach, *sys.argv[1:]])  # noqa: S606
+
+
 if __name__ == "__main__":
+    become_coach()
     # The default host, "localhost", cannot be bound in a container without IPv6 loopback.
     cli.run_app(WorkerOptions(request, load_fnc=load, host="0.0.0.0"))  # noqa: S104

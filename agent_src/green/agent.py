@@ -1,20 +1,18 @@
-"""Echo agent on livekit 1.0.10 and livekit-agents 1.1.3: says back what the caller says."""
+"""The agent on livekit 1.0.10 and livekit-agents 1.1.3: an echo, or a speaking coach."""
 
 from __future__ import annotations
 
-import asyncio
 import os
+import sys
 from pathlib import Path
 
-from livekit import rtc
-from livekit.agents import AutoSubscribe, JobContext, Worker, WorkerOptions, cli
+import echo
+from livekit.agents import Plugin, Worker, WorkerOptions, cli
 
-SAMPLE_RATE = 48000
-FRAME_MS = 10
-# How many frames may wait when this process was held up. The older ones are dropped: played late
-# they would push back everything after them, for the rest of the call.
-LATE_FRAMES = 4
 MOST_CALLS = 20
+INITIALIZE_SECONDS = 120.0
+NO_COACH = "this image holds the echo alone: AGENT_MODE coach needs the one tagged -coach"
+MODES = ("echo", "coach")
 KEYS_FILE = Path(os.environ.get("LIVEKIT_KEYS_FILE", "/run/secrets/livekit_keys"))
 
 
@@ -30,46 +28,6 @@ def read_keys(path: Path) -> tuple[str, str]:
     raise ValueError(f"{path} holds no `<api key>: <api secret>` line")
 
 
-def is_agent(participant: rtc.RemoteParticipant) -> bool:
-    return participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-
-
-async def echo(track: rtc.Track, source: rtc.AudioSource) -> None:
-    # The SDK's shortest frame: a longer one waits for its own end before it is sent on.
-    stream = rtc.AudioStream(
-        track, sample_rate=SAMPLE_RATE, num_channels=1, frame_size_ms=FRAME_MS, capacity=LATE_FRAMES
-    )
-    async for event in stream:
-        await source.capture_frame(event.frame)
-
-
-async def entrypoint(ctx: JobContext) -> None:
-    # What the queue holds is added to every round trip; its default of a second serves sources that
-    # deliver faster than they play. (With 0 this version of the SDK panics.)
-    source = rtc.AudioSource(SAMPLE_RATE, 1, queue_size_ms=FRAME_MS)
-    echoes: dict[str, asyncio.Task[None]] = {}
-
-    @ctx.room.on("track_subscribed")
-    def listen(
-        track: rtc.Track,
-        _publication: rtc.RemoteTrackPublication,
-        participant: rtc.RemoteParticipant,
-    ) -> None:
-        # Never another agent: during a handover two are in the room and would feed each other.
-        if track.kind == rtc.TrackKind.KIND_AUDIO and not is_agent(participant):
-            echoes[track.sid] = asyncio.create_task(echo(track, source))
-
-    @ctx.room.on("participant_disconnected")
-    def leave(_participant: rtc.RemoteParticipant) -> None:
-        if all(is_agent(other) for other in ctx.room.remote_participants.values()):
-            ctx.shutdown("the caller left")
-
-    await ctx.connect(auto_subscribe=AutoSubscribe.AUDIO_ONLY)
-    track = rtc.LocalAudioTrack.create_audio_track("echo", source)
-    options = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE)
-    await ctx.room.local_participant.publish_track(track, options)
-
-
 def load(worker: Worker) -> float:
     """Calls in progress as a share of the most this worker takes.
 
@@ -79,15 +37,36 @@ def load(worker: Worker) -> float:
     return min(len(worker.active_jobs) / MOST_CALLS, 1.0)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    mode = os.environ.get("AGENT_MODE", "echo")
+    if mode not in MODES:
+        sys.exit(f"AGENT_MODE {mode!r} is not one of {', '.join(MODES)}")
+    if mode == "coach":
+        try:
+            import settings
+        except ModuleNotFoundError:
+            sys.exit(NO_COACH)
+        if wrong := settings.wrong_setting():
+            sys.exit(wrong)
+        import coach
+    # What a plugin's package imports is imported once and inherited by every job's process.
+    Plugin.register_plugin(Plugin(mode, "1", "livekit.agents"))
     api_key, api_secret = read_keys(KEYS_FILE)
-    cli.run_app(
-        WorkerOptions(
-            entrypoint_fnc=entrypoint,
-            api_key=api_key,
-            api_secret=api_secret,
-            load_fnc=load,
-            # Each waits with about 60 MB; one ready is one call that need not wait for a start.
-            num_idle_processes=2,
-        )
+    options = WorkerOptions(
+        entrypoint_fnc=echo.entrypoint,
+        api_key=api_key,
+        api_secret=api_secret,
+        load_fnc=load,
+        # Each waits with about 60 MB; one ready is one call that need not wait for a start.
+        num_idle_processes=2,
+        # The SDK kills a process that is not ready in 10 s and starts the next: where the host is
+        # too busy none ever is, and no worker registers. Slow is better than never.
+        initialize_process_timeout=INITIALIZE_SECONDS,
     )
+    if mode == "coach":
+        options.entrypoint_fnc, options.prewarm_fnc = coach.entrypoint, coach.prewarm
+    cli.run_app(options)
+
+
+if __name__ == "__main__":
+    main()

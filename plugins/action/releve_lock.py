@@ -24,17 +24,26 @@ class ActionModule(ActionBase):
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
         """The module's result; `took_over` tells of a stale lock that was replaced."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
         args = dict(self._task.args)
-        args["content"] = {
-            "run": args.get("run"),
-            "verb": args.get("verb", ""),
-            "user": getpass.getuser(),
-            "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            # Tasks run in forks: the process that lives as long as the run is our parent.
-            "owner": lock.owner(os.getppid()),
+        return self.under_lock(str(args["run"]), str(args.get("verb", "")), args, task_vars)
+
+    def under_lock(
+        self, run: str, verb: str, args: dict[str, Any], task_vars: dict[str, Any] | None
+    ) -> dict[str, Any]:
+        """The result of the module, which takes the lock with what is added to `args` here."""
+        super().run(task_vars=task_vars)
+        args = args | {
+            "run": run,
+            "content": {
+                "run": run,
+                "verb": verb,
+                "user": getpass.getuser(),
+                "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+                # Tasks run in forks: the process that lives as long as the run is our parent.
+                "owner": lock.owner(os.getppid()),
+            },
         }
-        result.update(self._execute_module(module_args=args, task_vars=task_vars))
+        result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
         holder = result.get("holder")
         if result.get("failed") and holder and lock.gone(holder):
             args["instead_of"] = holder["run"]
@@ -45,5 +54,5 @@ class ActionModule(ActionBase):
             )
         # Taken beside the target's clock, so that the report can lay both on one line.
         result["control_monotonic"] = time.monotonic()
-        result["run"] = args.get("run")
+        result["run"] = run
         return result

@@ -5,13 +5,11 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from ansible import constants as C
@@ -26,6 +24,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
 from releve.report import journal as journals
+from releve.report.interrupt import Interrupt
 from releve.report.journal import Failure, Journal, shorten
 
 DOCUMENTATION = """
@@ -103,7 +102,7 @@ class CallbackModule(CallbackBase):
         self._run_dir: Path | None = None
         self._trouble: str | None = None
         self._last_line: str | None = None
-        self._interrupted = False
+        self._interrupt = Interrupt(self._say_last)
         self._pid = os.getpid()
         atexit.register(self._say_last)
 
@@ -113,30 +112,26 @@ class CallbackModule(CallbackBase):
         self._playbook = shown(Path(playbook._file_name).absolute())
         self._journal = Journal(time.monotonic())
         self._facts, self._run_dir, self._trouble = {}, None, None
-        self._watch_for_interrupt()
+        self._interrupt.watch()
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         self._begin(play.get_name())
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
+        self._interrupt.insist()
         self._begin(task.get_name())
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         assert self._journal is not None
         self._journal.saw("changed" if result.is_changed() else "ok")
-        for answer in [result.result, *(result.result.get("results") or [])]:
-            facts = answer.get("ansible_facts") if isinstance(answer, dict) else None
-            self._facts |= {name: facts[name] for name in _FACTS & set(facts or ())}
-        run_dir = self._facts.get("releve_run_dir")
-        if run_dir and self._run_dir is None and not context.CLIARGS.get("check"):
-            self._run_dir = Path(str(run_dir)).absolute()
-            self._write()
+        self._learn(result)
 
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
         assert self._journal is not None
         if ignore_errors:
             self._journal.saw("ok")
         else:
+            self._learn(result)
             around = ancestors(result.task)
             rescuable = any(section == "block" and block.rescue for block, section in around)
             self._failed(result, message_of(result.result), rescuable)
@@ -155,6 +150,15 @@ class CallbackModule(CallbackBase):
     def _begin(self, name: str) -> None:
         assert self._journal is not None
         if self._journal.begin(name, time.monotonic()):
+            self._write()
+
+    def _learn(self, result: CallbackTaskResult) -> None:
+        for answer in [result.result, *(result.result.get("results") or [])]:
+            facts = answer.get("ansible_facts") if isinstance(answer, dict) else None
+            self._facts |= {name: facts[name] for name in _FACTS & set(facts or ())}
+        run_dir = self._facts.get("releve_run_dir")
+        if run_dir and self._run_dir is None and not context.CLIARGS.get("check"):
+            self._run_dir = Path(str(run_dir)).absolute()
             self._write()
 
     def _failed(self, result: CallbackTaskResult, said: str, rescuable: bool) -> None:
@@ -185,13 +189,14 @@ class CallbackModule(CallbackBase):
 
     def _end(self, failed: bool) -> None:
         """Write the run's end, make its report, and find the words for the last line."""
+        self._interrupt.settled()
         journal, facts, now = self._journal, self._facts, time.monotonic()
         assert journal is not None
         ended = journals.end(
             journal,
             now,
             failed=failed,
-            interrupted=self._interrupted,
+            interrupted=self._interrupt.seen,
             rolled_back=bool(facts.get("releve_rolled_back")),
             reason=facts.get("releve_reason"),
         )
@@ -224,41 +229,28 @@ class CallbackModule(CallbackBase):
 
         A Ctrl-C must not cost the report of a run that is over: neither we nor the child hear it.
         """
-        command = [str(Path(sys.executable).parent / "releve"), "report", "write", str(run_dir)]
+        # Not through `releve`, which loads gateway and probes: half a second of a rollback.
+        command = [sys.executable, "-m", "releve.report", "write", str(run_dir)]
         width = str(shutil.get_terminal_size((100, 24)).columns)
         colours = {"FORCE_COLOR": "1"} if ANSIBLE_COLOR else {}
-        heard = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            done = subprocess.run(
-                command,
-                capture_output=True,
-                text=True,
-                check=False,
-                timeout=_REPORT_SECONDS,
-                env={**os.environ, "COLUMNS": width, **colours},
-            )
+            with self._interrupt.unheard():
+                done = subprocess.run(
+                    command,
+                    capture_output=True,
+                    text=True,
+                    check=False,
+                    timeout=_REPORT_SECONDS,
+                    env={**os.environ, "COLUMNS": width, **colours},
+                )
         except (OSError, subprocess.TimeoutExpired) as error:
             self._trouble = shorten(f"releve report write: {error}")
             return
-        finally:
-            signal.signal(signal.SIGINT, heard)
-        self._display.display(done.stdout.rstrip("\n"))
+        self._show(done.stdout.rstrip("\n"))
         if done.returncode:
             self._trouble = shorten(done.stderr) or f"releve report write exited {done.returncode}"
 
-    # Ctrl-C and the very end
-
-    def _watch_for_interrupt(self) -> None:
-        """Note a Ctrl-C on its way to Ansible, which calls no callback for it."""
-        ansible = signal.getsignal(signal.SIGINT)
-        if not callable(ansible):
-            return
-
-        def note(signum: int, frame: FrameType | None) -> None:
-            self._interrupted = True
-            ansible(signum, frame)
-
-        signal.signal(signal.SIGINT, note)
+    # The very end
 
     def _say_last(self) -> None:
         """At exit, when Ansible has said all it says. A run without an end is ended here.
@@ -272,5 +264,12 @@ class CallbackModule(CallbackBase):
             self._end(failed=True)
         if self._last_line is not None:
             good = self._last_line.startswith("DONE")
-            self._display.display(self._last_line, color=C.COLOR_OK if good else C.COLOR_ERROR)
+            self._show(self._last_line, color=C.COLOR_OK if good else C.COLOR_ERROR)
+
+    def _show(self, text: str, color: str | None = None) -> None:
+        if self._interrupt.gave_up:
+            # Whoever hangs may hold the locks of display and stream.
+            os.write(sys.__stdout__.fileno(), f"{text}\n".encode())
+        else:
+            self._display.display(text, color=color)
             sys.stdout.flush()

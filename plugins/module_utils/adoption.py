@@ -19,13 +19,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOOLS = ("nsenter", "ss", "iptables")
+CUT_SECONDS = 1.0
 MARK = "releve-adoption"
+LOOKS = 5
 
 Run = Callable[[list[str]], str]
 
 
 class AdoptionError(Exception):
     """Nothing was changed, or what was changed is undone; the message says why."""
+
+
+class ProcessGone(AdoptionError):
+    """A process ended while it was looked at, as those of calls do."""
+
+
+class RuleLeftError(Exception):
+    """The rule is still there: the worker cannot leave the gateway, whatever became of it."""
 
 
 @dataclass(frozen=True)
@@ -57,16 +67,26 @@ def run(argv: list[str]) -> str:
 
 
 def can_cut_sockets(execute: Run = run) -> bool:
-    """Whether `ss -K` works here, tried on a loopback connection of our own."""
+    """Whether `ss -K` works here, tried on a loopback connection of our own.
+
+    Its own end is asked, not a listing: the other end may stand there for a moment longer.
+    """
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
         socket.create_connection(server.getsockname()) as client,
         server.accept()[0],
     ):
-        here, there = client.getsockname()[1], server.getsockname()[1]
+        client.settimeout(CUT_SECONDS)
+        there = server.getsockname()[1]
         with contextlib.suppress(AdoptionError):
             execute(["ss", "-K", "dst", "127.0.0.1", "dport", "=", f":{there}"])
-        return f":{here} " not in execute(["ss", "-Htn", "state", "established"])
+        try:
+            client.recv(1)
+        except TimeoutError:
+            return False
+        except OSError:  # ECONNABORTED, as a worker whose connection is cut reads it
+            return True
+        return False
 
 
 def obstacle(scheme: str, execute: Run = run) -> str | None:
@@ -94,11 +114,11 @@ def parse_connections(text: str) -> list[Connection]:
 
 
 def parent_of(pid: int) -> int:
-    """The parent's process id, 0 at the top; raises AdoptionError when the process is gone."""
+    """The parent's process id, 0 at the top. Raises ProcessGone."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except OSError as error:
-        raise AdoptionError(f"process {pid} ended meanwhile; run again") from error
+        raise ProcessGone(f"process {pid} ended meanwhile; run again") from error
     return int(stat.rpartition(")")[2].split()[1])
 
 
@@ -141,22 +161,31 @@ class Detour:
     def _inside(self, *argv: str) -> str:
         return self._execute(["nsenter", "--target", str(self._pid), "--net", *argv])
 
-    def _rule(self, verb: str) -> None:
-        self._inside(
+    def _rule(self, verb: str) -> list[str]:
+        return [
             *("iptables", "--wait", "2", "--table", "nat", verb, "OUTPUT"),
             *("--protocol", "tcp", "--syn", "--destination", self._server.address),
             *("--dport", str(self._server.port), "--match", "comment", "--comment", MARK),
             *("--jump", "DNAT", "--to-destination", str(self._gateway)),
-        )
+        ]
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        """The rule stands inside the `with` block and is gone after it, whatever happens."""
-        self._rule("--insert")
+        """The rule stands inside the `with` block and is gone after it, whatever happens; where it
+        cannot be removed, RuleLeftError says how a person does it."""
+        self._inside(*self._rule("--insert"))
         try:
             yield
         finally:
-            self._rule("--delete")
+            deletion = self._rule("--delete")
+            try:
+                self._inside(*deletion)
+            except AdoptionError as error:
+                raise RuleLeftError(
+                    f"blue's new connections still go to the gateway, and it may be behind it: the "
+                    f"rule that leads it there could not be removed ({error}). Remove it by "
+                    f"`nsenter --target {self._pid} --net {' '.join(deletion)}`, then run again"
+                ) from error
 
     def cut_worker(self) -> None:
         """Cut the worker's own connection; it will connect again by itself.
@@ -164,13 +193,23 @@ class Detour:
         A second cut is of the same process only: while the worker is between two connections,
         the nearest one to the server is a call's.
         """
-        listing = self._inside("ss", "-Htnp", "state", "established", "dst", str(self._server))
-        found = parse_connections(listing)
-        if self._worker is not None:
-            found = [item for item in found if item.pid == self._worker]
-        own = worker_connection(found, self._pid)
+        own = self._find_worker()
         self._worker = own.pid
         self._inside("ss", "-K", "dst", str(self._server), "sport", "=", f":{own.port}")
+
+    def _find_worker(self) -> Connection:
+        """Looks again when a call's process ends between the list and the look at it."""
+        for looks_left in reversed(range(LOOKS)):
+            listing = self._inside("ss", "-Htnp", "state", "established", "dst", str(self._server))
+            found = parse_connections(listing)
+            if self._worker is not None:
+                found = [item for item in found if item.pid == self._worker]
+            try:
+                return worker_connection(found, self._pid)
+            except ProcessGone:
+                if not looks_left:
+                    raise
+        raise AssertionError("unreachable: the last look returns or raises")
 
 
 def adopt(detour: Detour, registered: Callable[[], None]) -> None:

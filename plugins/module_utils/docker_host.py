@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -21,3 +22,15 @@ def docker_client(module: Any) -> Any:
             msg=f"no Docker Engine answers on this host ({error}); run playbooks/engine.yml"
         )
     return client
+
+
+def said_in(container: Any, argv: Sequence[str]) -> str | None:
+    """What a program prints in a container; None when it fails, or the container runs none just
+    now because it is paused, starts again or has ended."""
+    from docker.errors import APIError
+
+    try:
+        code, output = container.exec_run(list(argv), stderr=False)
+    except APIError:
+        return None
+    return output.decode(errors="replace").strip() if code == 0 else None

@@ -14,6 +14,10 @@ class GatewayError(Exception):
     """The gateway did not do what was asked; the message says why and what to do."""
 
 
+class NoGateway(GatewayError):
+    """There is none: its socket does not exist."""
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("gateway", timeout=timeout)
@@ -40,7 +44,7 @@ class Gateway:
             answer = connection.getresponse()
             content = json.loads(answer.read())
         except FileNotFoundError:
-            raise GatewayError(f"no gateway at {self._path}: is its container running?") from None
+            raise NoGateway(f"no gateway at {self._path}: is its container running?") from None
         except (OSError, ValueError, http.client.HTTPException) as why:
             raise GatewayError(f"the gateway at {self._path} does not answer: {why}") from why
         finally:
@@ -51,14 +55,15 @@ class Gateway:
         return content
 
     def state(self) -> dict[str, Any]:
-        """GET /state."""
+        """GET /state, with the default agent's workers only: that is the agent we move."""
         content: dict[str, Any] = self.request("GET", "/state")
+        if "workers" in content:
+            content["workers"] = [item for item in content["workers"] if _ours(item)]
         return content
 
     def jobs(self) -> list[dict[str, Any]]:
-        """GET /jobs."""
-        content: list[dict[str, Any]] = self.request("GET", "/jobs")
-        return content
+        """GET /jobs, the default agent's only."""
+        return [job for job in self.request("GET", "/jobs") if _ours(job)]
 
     def set_weights(self, weights: dict[str, int]) -> dict[str, Any]:
         """PUT /weights; adds `round_trip_ms`, what the caller waited."""
@@ -97,6 +102,10 @@ class Gateway:
             time.sleep(every)
 
 
+def _ours(item: dict[str, Any]) -> bool:
+    return item.get("agent", "default") == "default"  # an older gateway has only one
+
+
 def workers(state: dict[str, Any], colour: str, peer: str | None = None) -> list[dict[str, Any]]:
     """The registered workers of a colour, of one address only if given."""
     return [
@@ -106,6 +115,8 @@ def workers(state: dict[str, Any], colour: str, peer: str | None = None) -> list
     ]
 
 
-def connected(state: dict[str, Any]) -> bool:
-    """Whether every key of the gateway is registered at the server."""
+def connected(state: dict[str, Any], host: str | None = None) -> bool:
+    """Whether every key of the gateway is registered at the server; if given, of that host's."""
+    if host not in (None, state.get("host", host)):  # an older gateway does not say
+        return False
     return all(upstream["connected"] for upstream in state["upstreams"])

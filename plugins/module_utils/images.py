@@ -27,6 +27,7 @@ class Wanted:
     """One image. `source` is the digest of what it is built from.
 
     With `pull`, a reference in a registry, others make it too: any local image of its name will do.
+    `network`: its build installs packages of the distribution.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Wanted:
     pull: str | None = None
     context: Path | None = None
     buildargs: Mapping[str, str] = field(default_factory=dict)
+    network: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,10 @@ class Images:
         return self._found(wanted, "pulled", image, self.clock() - began)
 
     def build(self, wanted: Wanted) -> Found:
-        """Build from the packed context, without network. Raises ImageError with the log's end."""
+        """Build from the packed context, with a network only where wanted.
+
+        Raises ImageError with the log's end.
+        """
         if wanted.context is None:
             raise ImageError(f"{wanted.name} has no build context")
         began = self.clock()
@@ -183,7 +188,7 @@ class Images:
                 tag=wanted.name,
                 buildargs=dict(wanted.buildargs),
                 labels={SOURCE_LABEL: wanted.source} if wanted.source else {},
-                network_mode="none",
+                network_mode="bridge" if wanted.network else "none",
                 rm=True,
                 forcerm=True,
                 decode=True,

@@ -7,6 +7,8 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from .cgroup import memory_folder
+
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 COLOUR = "releve.colour"
@@ -42,6 +44,7 @@ class Stack:
         return {
             "network": network,
             "project_dir": server.labels.get("com.docker.compose.project.working_dir"),
+            "compose_files": server.labels.get(f"{PROJECT}.config_files", "").split(","),
             "volumes": self._volumes(),
             "server": self._server(server, network),
             "blue": self._agent(blue, network) if blue else None,
@@ -51,10 +54,6 @@ class Stack:
         }
 
     def _only(self, role: str, required: bool) -> Any:
-        # A blue that Relève itself has put in place (adoption: restart) goes before the user's.
-        ours = self._ours(role)
-        if ours is not None:
-            return ours
         service = self._services[role]
         labels = [f"{PROJECT}={self._stack}", f"{SERVICE}={service}"]
         found = self._client.containers.list(filters={"label": labels})
@@ -121,7 +120,14 @@ class Stack:
         if found is None:
             return None
         url = self._env(container).get("LIVEKIT_URL", "")
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise StackError(
+                f"{container.name} has a LIVEKIT_URL that is no address, {url!r} ({error}); set "
+                "it to ws://<host>:<port> there"
+            ) from error
         packages = None
         if found["running"]:
             said = self._exec(container, ["python3", "-c", VERSIONS])
@@ -130,8 +136,9 @@ class Stack:
             "url": url,
             "scheme": parts.scheme,
             "server_host": parts.hostname,
-            "server_port": parts.port or (443 if parts.scheme in ("wss", "https") else 80),
+            "server_port": port or (443 if parts.scheme in ("wss", "https") else 80),
             "packages": packages,
+            "memory_cgroup": memory_folder(container.attrs["State"]["Pid"]),
         }
 
     def _volumes(self) -> list[dict[str, str]]:

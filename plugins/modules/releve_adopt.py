@@ -74,6 +74,8 @@ def main() -> None:
         )
         adoption.adopt(detour, lambda: _registered(gateway, blue["address"], params["timeout"]))
         module.exit_json(changed=True, ms=round((time.monotonic() - began) * 1000, 1))
+    except adoption.RuleLeftError as error:
+        module.fail_json(msg=str(error))
     except (adoption.AdoptionError, GatewayError) as error:
         module.fail_json(msg=f"blue was not adopted and talks to the server as before: {error}")
 

@@ -13,7 +13,11 @@ options:
     description: Wait for a registered worker of this colour.
     type: str
     choices: [blue, green]
-  container: {description: Give up when this container stops meanwhile., type: str}
+  container:
+    description: >-
+      Give up when this container stops meanwhile. With O(connected) it is the gateway's own, and no
+      other gateway's answer counts.
+    type: str
   timeout: {description: Seconds to wait., type: float, default: 20}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
@@ -32,6 +36,8 @@ RETURN = r"""
 state: {description: What GET /state answers., returned: always, type: dict}
 jobs: {description: What GET /jobs answers., returned: always, type: list}
 """
+
+from functools import partial
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_host import docker_client
@@ -54,7 +60,9 @@ def main() -> None:
     gateway = Gateway(params["socket"])
     waiting = []
     if params["connected"]:
-        waiting.append((connected, "the gateway did not register at the server"))
+        host = _host(module, params["container"]) if params["container"] else None
+        met = partial(connected, host=host)
+        waiting.append((met, "the gateway did not register at the server"))
     if params["worker"]:
         what = f"no {params['worker']} worker registered at the gateway"
         waiting.append((lambda state: bool(workers(state, params["worker"])), what))
@@ -67,6 +75,10 @@ def main() -> None:
         module.fail_json(msg=str(error))
 
 
+def _host(module, name):  # type: ignore[no-untyped-def]
+    return docker_client(module).containers.get(name).attrs["Config"]["Hostname"]
+
+
 def _container_watch(module, name):  # type: ignore[no-untyped-def]
     client = docker_client(module)
 
@@ -76,8 +88,7 @@ def _container_watch(module, name):  # type: ignore[no-untyped-def]
         if state["Running"] and not state["Restarting"] and container.attrs["RestartCount"] == 0:
             return None
         said = container.logs(tail=5).decode(errors="replace").strip().splitlines()
-        last = said[-1] if said else "it said nothing"
-        return f"container {name} ended by itself with code {state['ExitCode']}: {last}"
+        return f"container {name} ended by itself, it said: {said[-1] if said else 'nothing'}"
 
     return stopped
 

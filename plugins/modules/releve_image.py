@@ -11,7 +11,8 @@ short_description: Images that are present, else pulled, else built
 description:
   - A local image of a wanted name is used as it is; one without C(pull) only when its label
     C(releve.source) is its digest in I(digests), if that has one. Else it is pulled, where it says
-    C(pull). Else it is built from its context with the classic builder, without network.
+    C(pull). Else it is built from its context with the classic builder, without network unless it
+    says C(network).
   - A registry that cannot be reached is asked once.
 attributes:
   check_mode:
@@ -27,7 +28,7 @@ options:
   images:
     description:
       - By short name, a dictionary with C(name) (repository and tag) and, where a registry has it,
-        C(pull) (the reference there). Other keys are not read.
+        C(pull) (the reference there). C(network) lets its build reach one. Other keys are not read.
     type: dict
     required: true
   digests:
@@ -124,6 +125,7 @@ def main():
                 pull=image.get("pull"),
                 context=Path(context) if context else None,
                 buildargs=asked["buildargs"],
+                network=image.get("network", False),
             )
             found[short] = images.ensure(wanted, dry=module.check_mode)
     except (ImageError, OSError, *failures) as error:

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: releve_lock
-short_description: Take or release the lock of an environment
+short_description: Take the lock of an environment
 description:
   - The action plugin of the same name adds who holds it, and takes over a lock whose owner is
     provably gone.
 options:
   path: {description: The lock file on the target., type: path, required: true}
-  state: {description: Take or release., type: str, choices: [present, absent], default: present}
   run: {description: Id of the run., type: str, required: true}
   verb: {description: What the run does., type: str, default: ""}
   break_lock: {description: Take it whoever holds it., type: bool, default: false}
@@ -38,7 +37,7 @@ holder: {description: Content of the lock that is in the way., returned: when he
 import time
 from pathlib import Path
 
-from ansible.module_utils import lock
+from ansible.module_utils import lock, run
 from ansible.module_utils.basic import AnsibleModule
 
 
@@ -47,7 +46,6 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "run": {"type": "str", "required": True},
             "verb": {"type": "str", "default": ""},
             "break_lock": {"type": "bool", "default": False},
@@ -59,22 +57,13 @@ def main() -> None:
     params = module.params
     path = Path(params["path"])
     clock = time.monotonic()
-    if params["state"] == "absent":
-        if not module.check_mode:
-            lock.release(path, params["run"])
-        module.exit_json(changed=False, monotonic=clock)
-    held = lock.holder_of(path)
     if module.check_mode:
-        module.exit_json(changed=False, monotonic=clock, holder=held)
-    replaced = held.get("run") if held and params["break_lock"] else params["instead_of"]
+        module.exit_json(changed=False, monotonic=clock, holder=lock.holder_of(path))
+    content = params["content"] or {"run": params["run"]}
     try:
-        lock.take(path, params["content"] or {"run": params["run"]}, replaced)
+        run.begin(path, content, params["instead_of"], params["break_lock"])
     except lock.LockHeld as error:
-        module.fail_json(
-            msg=f"this environment is locked: {error}. If that run is really over, "
-            "run again with -e break_lock=true",
-            holder=error.holder,
-        )
+        module.fail_json(**run.refusal(error))
     # The lock is a courtesy between runs, not a change of the system.
     module.exit_json(changed=False, monotonic=clock)
 

@@ -25,10 +25,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before: {description: Weights found., returned: always, type: dict}
+at: {description: The target's monotonic clock in seconds., returned: when changed, type: float}
 ms: {description: What the caller of the gateway waited., returned: when changed, type: float}
 flips: {description: Flips since the gateway started., returned: always, type: int}
 """
 
+from ansible.module_utils import run
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.gateway import Gateway, GatewayError
 
@@ -44,17 +46,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     wanted = {"blue": module.params["blue"], "green": module.params["green"]}
-    gateway = Gateway(module.params["socket"])
     try:
-        state = gateway.state()
-        result = {"before": state["weights"], "flips": state["flips"]}
-        if state["weights"] == wanted or module.check_mode:
-            module.exit_json(changed=state["weights"] != wanted, **result)
-        answer = gateway.set_weights(wanted)
+        module.exit_json(**run.flip(Gateway(module.params["socket"]), wanted, module.check_mode))
     except GatewayError as error:
         module.fail_json(msg=str(error))
-    result["flips"] += 1
-    module.exit_json(changed=True, ms=answer["round_trip_ms"], **result)
 
 
 if __name__ == "__main__":

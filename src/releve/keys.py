@@ -21,7 +21,12 @@ class Keys:
 
 
 def load(path: Path) -> Keys:
-    """Read the first pair of a LiveKit `keys:` map (`<api key>: <api secret>` lines).
+    """The first pair of a LiveKit `keys:` map; raises KeysError as `load_all` does."""
+    return load_all(path)[0]
+
+
+def load_all(path: Path) -> tuple[Keys, ...]:
+    """Read all pairs of a LiveKit `keys:` map (`<api key>: <api secret>` lines), in their order.
 
     Raises KeysError when the file is missing, unreadable or holds no pair.
     """
@@ -33,7 +38,7 @@ def load(path: Path) -> Keys:
         raise KeysError(f"keys file {path}: not YAML; write `<api key>: <api secret>`") from error
     if not isinstance(pairs, dict) or not pairs:
         raise KeysError(f"keys file {path}: holds no key; write `<api key>: <api secret>`")
-    api_key, secret = next(iter(pairs.items()))
-    if not (isinstance(api_key, str) and isinstance(secret, str) and secret):
-        raise KeysError(f"keys file {path}: key and secret must both be text; quote them")
-    return Keys(api_key, secret)
+    for api_key, secret in pairs.items():
+        if not (isinstance(api_key, str) and isinstance(secret, str) and secret):
+            raise KeysError(f"keys file {path}: key and secret must both be text; quote them")
+    return tuple(Keys(api_key, secret) for api_key, secret in pairs.items())

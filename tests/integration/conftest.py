@@ -1,7 +1,9 @@
 """Fixtures of the integration tests: a real server, real agents. See harness.py.
 
 livekit_server    one LiveKit Server for the whole session: .url .keys .keys_file
+speech            the demo's speech services, once for the session: their URL
 blue_python, green_python   interpreters that hold the agents' locked requirements
+newest_python     one that holds the newest livekit-agents 1.x there was when newest.lock was made
 start_agent(colour, url, script=None, **env) -> Process   ended with the test
 """
 
@@ -22,6 +24,12 @@ def livekit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness
 
 
 @pytest.fixture(scope="session")
+def speech(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with harness.running_speech(tmp_path_factory.mktemp("speech")) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def blue_python() -> Path:
     return harness.agent_python("blue")
 
@@ -29,6 +37,11 @@ def blue_python() -> Path:
 @pytest.fixture(scope="session")
 def green_python() -> Path:
     return harness.agent_python("green")
+
+
+@pytest.fixture(scope="session")
+def newest_python() -> Path:
+    return harness.locked_python("newest", Path(__file__).parent / "newest.lock")
 
 
 @pytest.fixture

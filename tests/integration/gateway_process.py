@@ -35,7 +35,14 @@ async def until(what: str, holds: Callable[[], Any], seconds: float = 20.0) -> N
 class Gateway:
     """`releve gateway run --config …`, which can be killed and started again."""
 
-    def __init__(self, server: harness.LiveKit, home: Path) -> None:
+    def __init__(
+        self,
+        server: harness.LiveKit,
+        home: Path,
+        agent_name: str = "",
+        namespace: str = "default",
+        **more: str,
+    ) -> None:
         self.server = server
         self.home = home
         self.ports = {colour: harness.free_port() for colour in COLOURS}
@@ -47,21 +54,23 @@ class Gateway:
             "keys_file": str(server.keys_file),
             "state_file": str(home / "state.json"),
             "admin_socket": str(self.socket),
-            "namespace": "default",
+            "agents": {"default": {"agent_name": agent_name, "namespace": namespace}},
             "listen_host": "127.0.0.1",
             "ports": self.ports,
             "metrics_port": harness.free_port(),
+            **more,
         }
         (home / "gateway.yaml").write_text(yaml.safe_dump(settings))
 
     def url(self, colour: str) -> str:
         return f"ws://127.0.0.1:{self.ports[colour]}"
 
-    def start(self) -> None:
-        """Returns when the admin API answers."""
+    def start(self, take_over: bool = False) -> None:
+        """Returns when the admin API answers; with `take_over` beside the one that runs."""
         self.socket.unlink(missing_ok=True)
         command: list[str | Path] = [Path(sys.executable).parent / "releve", "gateway", "run"]
         command += ["--config", self.home / "gateway.yaml"]
+        command += ["--take-over"] if take_over else []
         log = self.home / f"gateway-{time.monotonic_ns()}.out"
         self.process = harness.Process(command, log, dict(os.environ))
         deadline = time.monotonic() + harness.READY_SECONDS
@@ -107,7 +116,9 @@ class Gateway:
                     return
                 await asyncio.sleep(0.1)
 
-    async def ready(self, workers: int = 2, seconds: float = 30.0) -> dict[str, Any]:
+    async def ready(
+        self, workers: int = 2, seconds: float = 30.0, settle: bool = True
+    ) -> dict[str, Any]:
         """The state once that many workers are there and the server knows all three keys."""
         state: dict[str, Any] = {}
         async with asyncio.timeout(seconds):
@@ -115,7 +126,7 @@ class Gateway:
                 await asyncio.sleep(0.05)
                 state = await self.ask("GET", "/state")
         # The server's copy of our fullness is at most one report old.
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2 if settle else 0.05)
         return state
 
 
@@ -149,8 +160,11 @@ class Call:
 
 
 @asynccontextmanager
-async def call(server: harness.LiveKit, name: str, agent: str | None = None) -> AsyncIterator[Call]:
-    """Join a new room; `agent` asks for that agent name instead of the public key."""
+async def call(
+    server: harness.LiveKit, name: str, agent: str | None = None, microphone: bool = False
+) -> AsyncIterator[Call]:
+    """Join a new room, with a microphone if wanted; `agent` asks for that agent name instead of the
+    public key."""
     token = (
         api.AccessToken(server.keys.api_key, server.keys.secret)
         .with_identity("caller")
@@ -162,6 +176,10 @@ async def call(server: harness.LiveKit, name: str, agent: str | None = None) -> 
     line = Call(name)
     await line.room.connect(server.url, token.to_jwt())
     try:
+        if microphone:
+            source = rtc.AudioSource(48_000, 1)
+            track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
+            await line.room.local_participant.publish_track(track)
         yield line
     finally:
         await line.room.disconnect()

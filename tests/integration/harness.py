@@ -31,8 +31,9 @@ from releve.keys import Keys
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "var" / "cache"
+SHARED = ROOT / "agent_src" / "shared"  # in the image beside the agent
 SERVER_VERSIONS = ("v1.9.0", "v1.8.4")  # wanted, and what stands in where the first is refused
-READY_SECONDS = 20.0
+READY_SECONDS = 180.0  # of a machine that is busy; what dies is not waited for
 STOP_SECONDS = 5.0
 
 
@@ -71,9 +72,16 @@ def server_binary() -> Path:
 
 
 def agent_python(colour: str) -> Path:
-    """The interpreter of a venv that holds exactly agent_src/<colour>/requirements.lock."""
-    lock = ROOT / "agent_src" / colour / "requirements.lock"
-    venv = CACHE / f"venv-{colour}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+    """The interpreter of a venv that holds exactly what a coach of that colour needs.
+
+    An echo needs a part of it; that this part is enough is seen where its image runs.
+    """
+    return locked_python(colour, ROOT / "agent_src" / colour / "requirements-coach.lock")
+
+
+def locked_python(name: str, lock: Path) -> Path:
+    """The interpreter of a venv that holds exactly what `lock` says."""
+    venv = CACHE / f"venv-{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     python = venv / "bin" / "python"
     with locked(venv.name):
         if not (venv / "complete").exists():
@@ -156,8 +164,11 @@ class LiveKit:
 
 
 @contextmanager
-def running_server(directory: Path) -> Iterator[LiveKit]:
-    """A LiveKit Server with generated keys on free ports of 127.0.0.1, answering its port."""
+def running_server(directory: Path, **more: object) -> Iterator[LiveKit]:
+    """A LiveKit Server with generated keys on free ports of 127.0.0.1, answering its port.
+
+    `more` are further keys of its settings.
+    """
     binary = server_binary()
     keys = Keys("test" + secrets.token_hex(4), secrets.token_hex(24))
     keys_file = write_keys(directory / "keys.yaml", keys)
@@ -174,6 +185,7 @@ def running_server(directory: Path) -> Iterator[LiveKit]:
             "interfaces": {"includes": ["lo"]},
             "enable_loopback_candidate": True,
         },
+        **more,
     }
     (directory / "livekit.yaml").write_text(yaml.safe_dump(config))
     command = [binary, "--config", directory / "livekit.yaml"]
@@ -189,20 +201,43 @@ def _await_answer(url: str, server: Process) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if said := server.died():
-            raise RuntimeError(f"livekit-server did not start, {said}")
+            raise RuntimeError(f"{url} did not start, {said}")
         try:
             urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 (http on loopback)
             return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)
-    raise RuntimeError(f"livekit-server gave no answer within {READY_SECONDS:.0f} s")
+    raise RuntimeError(f"{url} gave no answer within {READY_SECONDS:.0f} s")
+
+
+@contextmanager
+def running_speech(directory: Path, *options: str) -> Iterator[str]:
+    """The demo's speech services on a free port of 127.0.0.1: the URL that clients are given."""
+    folder = ROOT / "demo" / "speech"
+    port = free_port()
+    python = locked_python("speech", folder / "requirements.lock")
+    command = [python, folder / "speech.py", "--port", str(port), *options]
+    service = Process(command, directory / "speech.out", dict(os.environ))
+    try:
+        _await_answer(f"http://127.0.0.1:{port}/v1/models", service)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        service.stop()
 
 
 def start_agent(
-    colour: str, url: str, keys: Keys, log: Path, script: Path | None = None, **env: str
+    colour: str,
+    url: str,
+    keys: Keys,
+    log: Path,
+    script: Path | None = None,
+    python: Path | None = None,
+    how: str = "start",
+    **env: str,
 ) -> Process:
-    """Start agent_src/<colour>/agent.py (or `script` on that SDK) and await its registration.
+    """Start agent_src/<colour>/agent.py (or `script`) and await its registration.
 
+    It runs on the colour's own SDK, or on that of `python`; `how` are its arguments.
     `url` is a LiveKit Server or a gateway; `env` is added to the agent's environment.
     """
     script = script or ROOT / "agent_src" / colour / "agent.py"
@@ -212,10 +247,10 @@ def start_agent(
         "LIVEKIT_API_SECRET": keys.secret,
         "LIVEKIT_KEYS_FILE": str(write_keys(log.with_suffix(".keys"), keys)),
         "PYTHONUNBUFFERED": "1",
-        "PYTHONPATH": str(Path(__file__).parent / "harness_site"),
+        "PYTHONPATH": f"{Path(__file__).parent / 'harness_site'}:{SHARED}",
         "PATH": os.environ["PATH"],
     }
-    agent = Process([agent_python(colour), script, "start"], log, mine | env)
+    agent = Process([python or agent_python(colour), script, *how.split()], log, mine | env)
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if "registered worker" in log.read_text():

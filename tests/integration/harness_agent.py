@@ -5,6 +5,9 @@ FAULT: none    echoes
        mute    joins, and never publishes a track
        leaves  echoes, and leaves the room FAULT_SECONDS after it heard the caller
        slow    echoes everything FAULT_SECONDS later
+       deaf    says a tone of its own, and hears nobody
+       fades   echoes, and from FAULT_SECONDS after it heard the caller says nothing more
+IDENTITY: the participant it is, when it is not to be the SDK's own "agent-…".
 AGENT_NAME: the name it registers under, if it is to be dispatched by name only.
 """
 
@@ -13,11 +16,21 @@ from __future__ import annotations
 import asyncio
 import os
 
+import numpy as np
 from livekit import rtc
-from livekit.agents import JobContext, WorkerOptions, cli
+from livekit.agents import JobContext, JobRequest, WorkerOptions, cli
 
 FAULT = os.environ["FAULT"]
 SECONDS = float(os.environ.get("FAULT_SECONDS", "0"))
+IDENTITY = os.environ.get("IDENTITY")
+
+
+async def hum(source: rtc.AudioSource) -> None:
+    """1 kHz in the band of the chirps, as loud as they are, for as long as the job lives."""
+    wave = 8000 * np.sin(2 * np.pi * 1000 * np.arange(480) / 48_000)
+    frame = rtc.AudioFrame(wave.astype(np.int16).tobytes(), 48_000, 1, 480)
+    while True:
+        await source.capture_frame(frame)
 
 
 async def entrypoint(ctx: JobContext) -> None:
@@ -35,7 +48,9 @@ async def entrypoint(ctx: JobContext) -> None:
                 ctx.shutdown("as the test wants it")
                 await ctx.room.disconnect()
                 return
-            if FAULT != "silent":
+            if FAULT == "fades" and asyncio.get_running_loop().time() > until:
+                continue
+            if FAULT not in ("silent", "deaf"):
                 await source.capture_frame(event.frame)
 
     @ctx.room.on("track_subscribed")
@@ -45,11 +60,18 @@ async def entrypoint(ctx: JobContext) -> None:
     await ctx.connect()
     if FAULT != "mute":
         await ctx.room.local_participant.publish_track(track)
+    if FAULT == "deaf":
+        pumps.add(asyncio.create_task(hum(source)))
+
+
+async def request(job: JobRequest) -> None:
+    await job.accept(identity=IDENTITY or "")
 
 
 if __name__ == "__main__":
     options = WorkerOptions(
         entrypoint_fnc=entrypoint,
+        request_fnc=request,
         agent_name=os.environ.get("AGENT_NAME", ""),
         num_idle_processes=2,
         # The default reports the machine's CPU: when others are busy the server passes us over.

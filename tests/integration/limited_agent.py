@@ -1,13 +1,17 @@
-"""An agent of either SDK that is allowed less than the default: no data, no metadata."""
+"""An agent of either SDK that is allowed less than the default, no data and no metadata, and comes
+for each who speaks instead of each room."""
 
 from __future__ import annotations
 
 from livekit import agents, rtc
 from livekit.agents import JobContext, JobRequest, WorkerOptions, cli
 from livekit.agents.worker import WorkerPermissions
+from livekit.protocol.agent import JobType
 
 LIMITED = WorkerPermissions(can_publish_data=False, can_update_metadata=False)
 OLD = agents.__version__.startswith("0.")
+if not OLD:
+    from livekit.agents import WorkerType
 
 
 async def entry(ctx: JobContext) -> None:
@@ -24,8 +28,18 @@ async def request(req: JobRequest) -> None:
 
 if __name__ == "__main__":
     if OLD:
-        cli.run_app(WorkerOptions(request, permissions=LIMITED, load_fnc=lambda: 0.0))
-    else:
-        cli.run_app(
-            WorkerOptions(entry, request, permissions=LIMITED, load_fnc=lambda _worker: 0.0)
+        options = WorkerOptions(
+            request,
+            permissions=LIMITED,
+            load_fnc=lambda: 0.0,
+            worker_type=JobType.JT_PUBLISHER,
         )
+    else:
+        options = WorkerOptions(
+            entry,
+            request,
+            permissions=LIMITED,
+            load_fnc=lambda _worker: 0.0,
+            worker_type=WorkerType.PUBLISHER,
+        )
+    cli.run_app(options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from integration import harness
 from integration.gateway_process import COLOURS, Gateway, call, connected
 
-STORM_ROOMS = 12
+STORM_ROOMS, AT_ONCE = 30, 10
 WATCH_SECONDS = 3.0
 """An agent too many comes within a second of the right one; this is how long we look."""
 
@@ -98,23 +99,29 @@ async def test_every_room_of_a_storm_of_flips_has_exactly_one_agent(
             flips += 1
             await asyncio.sleep(0.1)
 
-    async with AsyncExitStack() as stack:
-        storm = asyncio.create_task(flip())
-        stack.callback(storm.cancel)
-        calls = []
-        for _ in range(STORM_ROOMS):
-            calls.append(await stack.enter_async_context(call(livekit_server, room())))
-            await asyncio.sleep(0.25)
-        await asyncio.gather(*(line.answered(30) for line in calls))
-        await asyncio.sleep(WATCH_SECONDS)
-        assert not storm.done()
-        jobs = await gateway.jobs()
-        assert {line.name: line.agents for line in calls if len(line.agents) != 1} == {}
-        assert {line.name: line.left for line in calls if line.left} == {}
-        assert {jobs[line.name]["colour"] for line in calls} == set(COLOURS)
+    storm = asyncio.create_task(flip())
+    colours = set()
+    try:
+        for _ in range(STORM_ROOMS // AT_ONCE):
+            async with AsyncExitStack() as stack:
+                calls = []
+                for _ in range(AT_ONCE):
+                    line = await stack.enter_async_context(call(livekit_server, room()))
+                    calls.append(line)
+                    await asyncio.sleep(0.25)
+                await asyncio.gather(*(line.answered(40) for line in calls))
+                await asyncio.sleep(WATCH_SECONDS)
+                assert not storm.done()
+                jobs = await gateway.jobs()
+                assert {line.name: line.agents for line in calls if len(line.agents) != 1} == {}
+                assert {line.name: line.left for line in calls if line.left} == {}
+                colours |= {jobs[line.name]["colour"] for line in calls}
+            # 0.7.2 reports no end of a job; the gateway knows it from the server all the same.
+            await gateway.ended([line.name for line in calls])
+    finally:
+        storm.cancel()
+    assert colours == set(COLOURS)
     assert flips > STORM_ROOMS
-    # 0.7.2 reports no end of a job; the gateway knows it from the server all the same.
-    await gateway.ended([line.name for line in calls])
 
 
 @pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
@@ -134,8 +141,15 @@ async def test_calls_outlive_the_gateway_and_workers_come_back_to_the_next(
         code, seconds = await asyncio.to_thread(gateway.end, end)
         if end is signal.SIGTERM:
             assert code == 0
-            assert seconds < 2
+            assert seconds < 10, "beyond it Docker would kill it"
         await asyncio.to_thread(gateway.start)
+        back = time.monotonic()
+        await gateway.ready(workers=1, settle=False)
+        async with call(livekit_server, room()) as next_:
+            await next_.answered()
+            took = time.monotonic() - back
+            print(f"{end.name}: next room served {took:.2f} s after the gateway was back")
+            assert len(next_.agents) == 1
         state = await gateway.ready()
         assert state["weights"] == {"blue": 0, "green": 100}
         assert sorted(worker["colour"] for worker in state["workers"]) == ["blue", "green"]

@@ -7,21 +7,42 @@ import asyncio
 import gzip
 import itertools
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 from livekit import api
 from livekit.protocol import agent as proto
+from livekit.protocol import agent_dispatch as proto_dispatch
 from livekit.protocol import models
 
 from releve.gateway import tokens
+from releve.gateway.keyring import Keyring
 from releve.keys import Keys
 
 KEYS = Keys("key", "secret-of-more-than-thirty-two-bytes")
+
+
+def keyring(*pairs: Keys) -> Keyring:
+    """Keys in force, from a file that is gone again."""
+    with tempfile.NamedTemporaryFile("w") as file:
+        file.write("".join(f"{pair.api_key}: {pair.secret}\n" for pair in pairs))
+        file.flush()
+        return Keyring(Path(file.name))
+
+
+RING = keyring(KEYS)
+
+
+def participant(identity: str, **attributes: str) -> models.ParticipantInfo:
+    """An agent in a room, with the attributes it wears."""
+    kind = models.ParticipantInfo.Kind.AGENT
+    return models.ParticipantInfo(identity=identity, kind=kind, attributes=attributes)
 
 
 async def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
@@ -52,7 +73,16 @@ class StandInServer:
         self.status: dict[str, int] = {}
         self.updates: list[proto.UpdateJobStatus] = []
         self.unexpected: list[proto.WorkerMessage] = []
+        self.wishes: list[tuple[str, str]] = []
+        self.given_away: set[str] = set()
         self.deaf = False
+        self.silent = False
+        self.assigns = asyncio.Event()
+        self.assigns.set()
+        self.accepted: list[proto.AvailabilityResponse] = []
+        self.people: dict[str, list[models.ParticipantInfo]] = {}
+        self.rooms: dict[str, models.Room] = {}  # those with more than a name
+        self.asked_for: list[tuple[str, str]] = []
         self._answers: dict[str, asyncio.Future[proto.AvailabilityResponse]] = {}
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
@@ -65,6 +95,8 @@ class StandInServer:
         app = web.Application()
         app.router.add_get("/agent", self._agent)
         app.router.add_get("/rtc", self._echo_socket)
+        twirp = "/twirp/livekit.{service}/{method}"
+        app.router.add_post(twirp, self._twirp)
         app.router.add_route("*", "/{path:.*}", self._echo)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.05)
         await self._runner.setup()
@@ -79,8 +111,10 @@ class StandInServer:
 
     async def dispatch(self, room: str, agent_name: str = "") -> bool:
         """Offer one job and assign it when it is taken; returns the gateway's answer."""
-        job = proto.Job(id=f"AJ_{next(self._numbers)}", agent_name=agent_name)
-        job.room.CopyFrom(models.Room(name=room))
+        name, _, kind = agent_name.partition("/")
+        job = proto.Job(id=f"AJ_{next(self._numbers)}", agent_name=name)
+        job.type = proto.JobType.Value(kind or "JT_ROOM")
+        job.room.CopyFrom(self.rooms.get(room, models.Room(name=room)))
         answer: asyncio.Future[proto.AvailabilityResponse]
         self._answers[job.id] = answer = asyncio.get_running_loop().create_future()
         connection = self.connections[agent_name]
@@ -89,23 +123,36 @@ class StandInServer:
         async with asyncio.timeout(5):
             said = await answer
         if said.available:
+            self.accepted.append(said)
             token = (
                 api.AccessToken(KEYS.api_key, KEYS.secret)
                 .with_identity(said.participant_identity)
                 .with_grants(api.VideoGrants(room_join=True, room=room, agent=True))
                 .to_jwt()
             )
+            await self.assigns.wait()
             given = proto.ServerMessage(assignment=proto.JobAssignment(job=job, token=token))
             await connection.send_bytes(given.SerializeToString())
         return said.available
 
+    async def terminate(self, job_id: str, agent_name: str = "") -> None:
+        """Tell that the agent has left the room."""
+        message = proto.ServerMessage(termination=proto.JobTermination(job_id=job_id))
+        await self.connections[agent_name].send_bytes(message.SerializeToString())
+
     async def _agent(self, request: web.Request) -> web.StreamResponse:
-        tokens.verify_worker(request.headers.get("Authorization"), KEYS)
+        tokens.verify_worker(request.headers.get("Authorization"), RING)
         connection = web.WebSocketResponse()
         await connection.prepare(request)
         first = proto.WorkerMessage.FromString(await connection.receive_bytes())
         name = first.register.agent_name
+        if first.register.type != proto.JobType.JT_ROOM:
+            name += f"/{proto.JobType.Name(first.register.type)}"
         self.registrations.append(first.register)
+        if self.silent:
+            async for _ in connection:
+                pass
+            return connection
         reply = proto.ServerMessage()
         reply.register.worker_id = f"AW_{name}"
         reply.register.server_info.version = "stand-in"
@@ -122,9 +169,31 @@ class StandInServer:
                 self.status[name] = message.update_worker.status
             elif kind == "update_job":
                 self.updates.append(message.update_job)
+            elif kind in ("simulate_job", "migrate_job"):
+                self.wishes.append((name, kind))
+                self.given_away |= set(message.migrate_job.job_ids)
             else:
                 self.unexpected.append(message)
         return connection
+
+    async def _twirp(self, request: web.Request) -> web.Response:
+        """The room service as far as the gateway asks it."""
+        body, method = await request.read(), request.match_info["method"]
+        if "status" in request.query:
+            return await self._echo(request)
+        answer: Any
+        if method == "ListRooms":
+            plain = [models.Room(name=name) for name in self.people if name not in self.rooms]
+            answer = api.ListRoomsResponse(rooms=[*plain, *self.rooms.values()])
+        elif method == "ListParticipants":
+            asked = api.ListParticipantsRequest.FromString(body)
+            there = self.people.get(asked.room, [])
+            answer = api.ListParticipantsResponse(participants=there)
+        else:
+            wanted = api.CreateAgentDispatchRequest.FromString(body)
+            self.asked_for.append((wanted.room, wanted.agent_name))
+            answer = proto_dispatch.AgentDispatch(room=wanted.room)
+        return web.Response(body=answer.SerializeToString(), content_type="application/protobuf")
 
     async def _echo(self, request: web.Request) -> web.Response:
         """What arrived, told in the answer's headers and body."""
@@ -200,6 +269,7 @@ class StandInWorker:
         reply.availability.job_id = job_id
         reply.availability.available = available
         reply.availability.participant_identity = f"agent-{self.name}"
+        reply.availability.participant_attributes["own"] = "kept"
         await self.send(reply)
 
     async def serve(self) -> None:
@@ -216,20 +286,30 @@ class StandInWorker:
 
 @asynccontextmanager
 async def connected(
-    session: aiohttp.ClientSession, port: int, path: str = "/agent", name: str = "worker"
+    session: aiohttp.ClientSession,
+    port: int,
+    path: str = "/agent",
+    name: str = "worker",
+    host: str = "127.0.0.1",
+    keys: Keys = KEYS,
 ) -> AsyncIterator[StandInWorker]:
     """A connection that has not registered yet."""
-    headers = {"Authorization": f"Bearer {tokens.mint_worker(KEYS)}"}
-    async with session.ws_connect(f"http://127.0.0.1:{port}{path}", headers=headers) as socket:
+    headers = {"Authorization": f"Bearer {tokens.mint_worker(keys)}"}
+    async with session.ws_connect(f"http://{host}:{port}{path}", headers=headers) as socket:
         yield StandInWorker(name, socket)
 
 
 @asynccontextmanager
 async def registered(
-    session: aiohttp.ClientSession, port: int, name: str = "worker", **settings: Any
+    session: aiohttp.ClientSession,
+    port: int,
+    name: str = "worker",
+    host: str = "127.0.0.1",
+    keys: Keys = KEYS,
+    **settings: Any,
 ) -> AsyncIterator[StandInWorker]:
     """A worker that serves until the end of the block."""
-    async with connected(session, port, name=name) as worker:
+    async with connected(session, port, name=name, host=host, keys=keys) as worker:
         await worker.register(**settings)
         serving = asyncio.create_task(worker.serve())
         try:

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from releve.probe import gates
+
 # The target's clock and the control node's differ, as they do on two machines.
 TARGET, CONTROL = 50_000.0, 900.0
 STEPS = (
@@ -55,6 +57,76 @@ def probe(colour: str, p95: float = 178.0, name: str = "echo") -> dict[str, Any]
             for call in range(2)
         ],
     }
+
+
+def connect(colour: str, passed: bool = True) -> dict[str, Any]:
+    return {
+        "name": "connect",
+        "colour": colour,
+        "sent": 8,
+        "valid": 8 if passed else 7,
+        "rtt_ms": None,
+        "floor_rtt_ms": None,
+        "longest_silence_ms": None,
+        "gate": {"joined_fraction_min": 1.0, "join_s_max": 3.0},
+        "passed": passed,
+        "reason": None if passed else "no agent came within 10 s of opening releve-connect-1",
+        "seconds": {"join": {"p50": 0.2, "p95": 0.31, "max": 0.4}},
+        "cost": {"cpu_s": 0.6, "cores_per_call": 0.06},
+        "calls": [{"room": "releve-connect-1", "how": "in a row", "connect_s": 0.2}],
+    }
+
+
+def echo_told_by_webrtc(colour: str) -> dict[str, Any]:
+    heard = {"jitter_ms": 2.3, "packets": 900, "lost": 4}
+    heard |= {"concealed_fraction": 0.0123, "concealments": 7}
+    said = {"jitter_ms": 0.2, "packets": 910, "lost": 0}
+    said |= {"concealed_fraction": None, "concealments": None}
+    return probe(colour) | {"webrtc": {"heard": heard, "said": said}}
+
+
+def soak(colour: str) -> dict[str, Any]:
+    return probe(colour, name="soak") | {
+        "drift_ms_per_min": {"slope": -0.2, "low": -0.9, "high": 0.4, "p": 0.43},
+        "memory": {
+            "first_bytes": 201_000_000,
+            "last_bytes": 203_000_000,
+            "mb_per_min": {"slope": 1.1, "low": 0.7, "high": 1.4, "p": 0.0002},
+        },
+        "gate": {"drift_ms_per_min_max": 1.0, "reconnects_max": 0.0},
+    }
+
+
+def network(colour: str) -> dict[str, Any]:
+    told = {"TURN": "not offered", "no UDP": "prflx tcp, heard after 1.2 s"}
+    return connect(colour) | {"name": "network", "seconds": None, "network": told}
+
+
+def compare(slower_ms: float = 12.0) -> dict[str, Any]:
+    """Green beside blue, by the gate as it stands."""
+    limit = gates.of("compare")[0]
+    gate = limit.judged({limit.metric: slower_ms})
+    return probe("green", 168.0 + slower_ms, name="compare") | {
+        "gate": {limit.key: limit.limit},
+        "gates": [gate],
+        "passed": gate["held"],
+        "reason": limit.failure({limit.metric: slower_ms}),
+        "compared": {
+            "answer": "pass" if gate["held"] else "fail",
+            "slower_ms": slower_ms,
+            "low_ms": slower_ms - 8,
+            "high_ms": slower_ms + 7,
+            "rtt_ms": {"p50": 150.0, "p95": 168.0, "p99": 177.0},
+            "failures": [],
+            "calls": probe("blue", 168.0)["calls"],
+        },
+    }
+
+
+def load(colour: str) -> dict[str, Any]:
+    told = {"held": 6, "broke": "at 8 calls: RTT p95 is 231 ms, below 200 ms is needed"}
+    told |= {"host_cores_per_call": 0.113, "host_memory_bytes_per_call": 64_200_000}
+    return probe(colour, name="load") | {"load": told, "gate": {"calls_held_min": 1.0}}
 
 
 def sentinels(seconds: float, silence_ms: float | None = None) -> list[dict[str, Any]]:

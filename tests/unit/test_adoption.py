@@ -77,6 +77,20 @@ def test_a_worker_is_led_over_with_one_cut_and_the_rule_is_gone() -> None:
     assert host.story == ["insert", ":48322", "delete"]
 
 
+def test_a_call_that_ends_while_it_is_looked_at_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def parent(pid: int) -> int:
+        if pid == 120:
+            raise adoption.ProcessGone("process 120 ended meanwhile")
+        return TREE[pid]
+
+    monkeypatch.setattr(adoption.worker_connection, "__defaults__", (parent,))
+    host = Host(WORKER + CALLS, WORKER)
+    adoption.adopt(host.detour(), registered)
+    assert host.story == ["insert", ":48322", "delete"]
+
+
 def test_the_rule_that_is_deleted_is_the_rule_that_was_inserted() -> None:
     host = Host(WORKER)
     adoption.adopt(host.detour(), registered)
@@ -101,6 +115,16 @@ def test_leading_back_a_worker_between_two_connections_cuts_no_call(left: str) -
     with pytest.raises(RuntimeError, match="another name"):
         adoption.adopt(host.detour(), wrong_name)
     assert host.story == ["insert", ":48322", "delete"]
+
+
+@pytest.mark.parametrize("then", [registered, wrong_name])
+def test_a_rule_that_cannot_be_deleted_is_told_with_the_command_that_does_it(
+    then: Callable[[], None],
+) -> None:
+    host = Host(WORKER + CALLS, broken=lambda argv: "--delete" in argv)
+    with pytest.raises(adoption.RuleLeftError, match="may be behind it") as told:
+        adoption.adopt(host.detour(), then)
+    assert "nsenter --target 100 --net iptables --wait 2 --table nat --delete" in str(told.value)
 
 
 def test_when_the_cut_fails_the_rule_is_deleted() -> None:
@@ -178,21 +202,22 @@ def test_obstacles_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cutting_is_tried_on_a_socket_of_our_own(
     monkeypatch: pytest.MonkeyPatch, works: bool
 ) -> None:
-    created: list[tuple[int, int]] = []
+    ends: list[socket.socket] = []
     connect = socket.create_connection
 
-    def remember(address: tuple[str, int]) -> object:
-        client = connect(address)
-        created.append((client.getsockname()[1], address[1]))
-        return client
+    def remember(address: tuple[str, int]) -> socket.socket:
+        ends.append(connect(address))
+        return ends[0]
 
     def host(argv: list[str]) -> str:
-        here, there = created[0]
-        if "-K" in argv:
-            assert argv[-1] == f":{there}"
-            return ""
-        return "" if works else f"0 0 127.0.0.1:{here} 127.0.0.1:{there} \n"
+        (client,) = ends
+        assert argv[:2] == ["ss", "-K"]
+        assert argv[-1] == f":{client.getpeername()[1]}"
+        if works:
+            client.close()  # as after the kernel's abort, the next read fails
+        return ""
 
+    monkeypatch.setattr(adoption, "CUT_SECONDS", 0.05)
     monkeypatch.setattr("shutil.which", lambda tool: f"/sbin/{tool}")
     monkeypatch.setattr(socket, "create_connection", remember)
     said = adoption.obstacle("ws", host)

@@ -40,13 +40,14 @@ def test_one_bad_call_fails_and_is_named(
 ) -> None:
     result = judge(tmp_path, [*HELD, {"t": 5.0, "call": "s1", **event}])
     assert result.exit_code == 1
-    assert f"{metric} is 1, limit 0" in result.stderr
+    assert f"{metric} is 1, at most 0 is needed" in result.stderr
+    assert result.stderr.endswith(f"; evidence: {tmp_path / 'sentinels.jsonl'}\n")
 
 
 def test_nobody_on_the_line_is_not_enough_data(tmp_path: Path) -> None:
     result = judge(tmp_path, [{"t": 4.0, "event": "started", "calls": 3, "every": 2.0}])
     assert result.exit_code == 1
-    assert "not enough data" in result.stderr
+    assert "sentinels is 0, at least 1 is needed" in result.stderr
 
 
 def test_a_missing_record_is_exit_2(tmp_path: Path) -> None:

@@ -16,12 +16,13 @@ import jwt
 import pytest
 from livekit.protocol import agent as proto
 
-from releve.gateway import dispatch, policy
+from releve.gateway import dispatch, policy, roster
 from releve.gateway.config import GatewayConfig
 from releve.gateway.dispatch import Dispatcher
-from releve.gateway.policy import Colour, Rules, Weights
+from releve.gateway.key import Key
+from releve.gateway.policy import Colour, Decisions, Rules, Weights
 from releve.gateway.workers import Worker
-from unit.gateway_standin import KEYS, until
+from unit.gateway_standin import KEYS, RING, until
 
 
 class ServerLink:
@@ -77,17 +78,15 @@ class WorkerLink:
     def answer(self, job_id: str, available: bool) -> None:
         """What Downstream does with an availability frame."""
         assert self.worker is not None
-        waiting = self.worker.answers.get(job_id)
-        if waiting is not None and not waiting.done():
-            message = proto.WorkerMessage()
-            message.availability.job_id = job_id
-            message.availability.available = available
-            waiting.set_result(message)
+        message = proto.WorkerMessage()
+        message.availability.job_id = job_id
+        message.availability.available = available
+        self.dispatcher.workforce.heard(self.worker, message)
 
     def leave(self) -> None:
         assert self.worker is not None
         self.gone = True
-        self.dispatcher.roster.remove(self.worker)
+        self.dispatcher.workforce.leave(self.worker)
 
 
 def assignment(job_id: str) -> proto.JobAssignment:
@@ -103,8 +102,12 @@ def request(job_id: str, room: str = "room") -> proto.AvailabilityRequest:
     return message
 
 
-def colours_of(dispatcher: Dispatcher) -> Callable[[str], tuple[Colour, ...]]:
-    return lambda room: policy.colours_for(room, dispatcher.rules)
+PUBLIC = Key("default")
+
+
+def decided(*rules: Any, **more: Any) -> Decisions:
+    """Rules of the one agent."""
+    return Decisions({"default": Rules(*rules, **more)})
 
 
 @pytest.fixture
@@ -118,7 +121,7 @@ def dispatcher(tmp_path: Path) -> Dispatcher:
         answer_seconds=0.02,
         offer_seconds=0.2,
     )
-    return Dispatcher(config, KEYS, Rules())
+    return Dispatcher(config, RING, decided())
 
 
 @pytest.fixture
@@ -141,8 +144,10 @@ def join(dispatcher: Dispatcher) -> Callable[..., WorkerLink]:
         link.behave = acts[behave] if isinstance(behave, str) else behave
         roster = dispatcher.roster
         register = proto.RegisterWorkerRequest()
-        link.worker = Worker(roster.next_id(colour), colour, link, register, "peer", load)
-        roster.add(link.worker)
+        link.worker = Worker(
+            roster.next_id(colour), "default", colour, link, register, "peer", load
+        )
+        dispatcher.workforce.join(link.worker)
         return link
 
     return add
@@ -155,7 +160,7 @@ async def test_the_accepting_worker_gets_the_job_and_no_other(
     dispatcher: Dispatcher, server: ServerLink, join: Join
 ) -> None:
     busy, idle = join(load=0.7), join(load=0.1)
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     assert (len(idle.assigned), len(busy.assigned), busy.offers) == (1, 0, [])
     assert server.answers == {"j1": [True]}
     assert [job.state for job in dispatcher.roster.running()] == ["running"]
@@ -164,7 +169,7 @@ async def test_the_accepting_worker_gets_the_job_and_no_other(
 async def test_no_worker_is_an_honest_rejection_at_once(
     dispatcher: Dispatcher, server: ServerLink, join: Join
 ) -> None:
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     assert server.answers == {"j1": [False]}
     assert dispatcher.roster.running() == []
 
@@ -174,20 +179,20 @@ async def test_the_next_worker_is_asked(
     dispatcher: Dispatcher, server: ServerLink, join: Join, first: str
 ) -> None:
     passed, taker = join(behave=first), join(load=0.9)
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     assert (passed.offers, len(passed.assigned), len(taker.assigned)) == (["j1"], 0, 1)
     assert server.answers == {"j1": [True]}
 
 
-async def test_silent_workers_do_not_use_up_more_than_the_offers_time(
+async def test_however_many_stay_silent_the_server_is_answered_in_time(
     dispatcher: Dispatcher, server: ServerLink, join: Join
 ) -> None:
-    """40 silent workers at 20 ms each are 800 ms; the server is answered after 200."""
+    """40 silent workers at 20 ms each would be 800 ms; the server is answered after 200."""
     links = [join(behave="silent") for _ in range(40)]
     async with asyncio.timeout(0.6):
-        await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+        await dispatcher.offer(server, PUBLIC, request("j1"))
     assert server.answers == {"j1": [False]}
-    assert sum(bool(link.offers) for link in links) < 40
+    assert all(len(link.offers) <= 1 for link in links)
 
 
 async def test_a_worker_may_not_think_longer_than_the_offer_lasts(
@@ -196,7 +201,7 @@ async def test_a_worker_may_not_think_longer_than_the_offer_lasts(
     dispatcher.config = dispatcher.config.model_copy(update={"answer_seconds": 60.0})
     join(behave="silent")
     async with asyncio.timeout(2):
-        await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+        await dispatcher.offer(server, PUBLIC, request("j1"))
     assert server.answers == {"j1": [False]}
 
 
@@ -204,13 +209,123 @@ async def test_a_late_answer_makes_no_second_assignment(
     dispatcher: Dispatcher, server: ServerLink, join: Join
 ) -> None:
     slow = join(behave="silent")
-    taker = join(load=0.9, behave=lambda job: (slow.answer(job, True), taker.answer(job, True)))
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    taker = join(load=0.9, behave=lambda job: (taker.answer(job, True), slow.answer(job, True)))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     slow.answer("j1", True)
     await asyncio.sleep(0)
     assert (len(slow.assigned), len(taker.assigned)) == (0, 1)
     assert server.answers == {"j1": [True]}
     assert dispatcher.roster.jobs["j1"].worker is taker.worker
+
+
+async def test_a_late_yes_counts_while_nobody_else_has_said_yes(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    slow = join(behave="silent")
+    other = join(load=0.9, behave=lambda job: slow.answer(job, True))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
+    assert (len(slow.assigned), len(other.assigned)) == (1, 0)
+    assert server.answers == {"j1": [True]}
+
+
+async def test_a_worker_that_comes_while_an_offer_waits_is_asked(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    late: list[WorkerLink] = []
+    loop = asyncio.get_running_loop()
+    dispatcher.config = dispatcher.config.model_copy(update={"answer_seconds": 0.15})
+    join(behave=lambda job: loop.call_later(0.01, lambda: late.append(join())))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
+    assert len(late[0].assigned) == 1
+
+
+async def test_a_silent_worker_is_asked_last_until_it_answers(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    hung, busy = join(behave="silent"), join(load=0.9)
+    for job_id in ("j1", "j2"):
+        await dispatcher.offer(server, PUBLIC, request(job_id))
+    assert (hung.offers, busy.offers) == (["j1"], ["j1", "j2"])
+    hung.behave = lambda job: hung.answer(job, True)
+    hung.answer("j1", False)
+    await dispatcher.offer(server, PUBLIC, request("j3"))
+    assert hung.offers == ["j1", "j3"]
+
+
+@pytest.mark.parametrize("turn", ["cordon the colour", "cordon the worker", "flip"])
+async def test_a_yes_against_the_rules_that_have_changed_meanwhile_does_not_count(
+    dispatcher: Dispatcher, server: ServerLink, join: Join, turn: str
+) -> None:
+    """Drained would not be drained if a worker could still take what it was asked before."""
+    dispatcher.rulebook.enforce(decided(fallback=frozenset()))
+
+    def change_their_minds(job: str) -> None:
+        assert asked.worker is not None
+        if turn == "flip":
+            dispatcher.rulebook.enforce(decided(Weights(0, 100), fallback=frozenset()))
+        elif turn == "cordon the colour":
+            dispatcher.rulebook.enforce(decided(cordoned=frozenset({"blue"})))
+        else:
+            dispatcher.workforce.cordon(asked.worker, True)
+        asked.answer(job, True)
+
+    asked = join(behave=change_their_minds)
+    green = join("green")
+    await dispatcher.offer(server, PUBLIC, request("j1"))
+    assert asked.assigned == []
+    assert server.answers == {"j1": [turn == "flip"]}
+    assert len(green.assigned) == (1 if turn == "flip" else 0)
+
+
+async def test_a_rejection_without_a_jobs_name_is_one(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    """0.7.2 sends such when the agent's request function answers nothing."""
+    dispatcher.config = dispatcher.config.model_copy(update={"answer_seconds": 60.0})
+    join(behave="silent").behave = lambda job: nameless.answer("", False)
+    (nameless,) = [w.link for w in dispatcher.roster.workers.values()]
+    async with asyncio.timeout(0.1):
+        await dispatcher.offer(server, PUBLIC, request("j1"))
+    assert server.answers == {"j1": [False]}
+
+
+async def test_a_job_offered_twice_is_assigned_once(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    one, other = join(), join()
+    for _ in range(2):
+        await dispatcher.offer(server, PUBLIC, request("j1"))
+    await dispatcher.assign(assignment("j1"))
+    assert len(one.assigned) + len(other.assigned) == 1
+    assert server.answers == {"j1": [True, False]}
+
+
+async def test_what_the_server_had_not_assigned_when_it_left_may_be_offered_again(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    link = join()
+    server.assigns = False
+    await dispatcher.offer(server, PUBLIC, request("j1"))
+    dispatcher.server_lost(server)
+    server.assigns = True
+    await dispatcher.offer(server, PUBLIC, request("j1"))
+    assert server.answers == {"j1": [True, True]}
+    assert len(link.assigned) == 1
+
+
+async def test_a_worker_cannot_end_anothers_job(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    join()
+    await dispatcher.offer(server, PUBLIC, request("j1"))
+    stranger = join().worker
+    assert stranger is not None
+    update = proto.WorkerMessage()
+    update.update_job.job_id = "j1"
+    update.update_job.status = proto.JobStatus.JS_FAILED
+    await dispatcher.update_job(stranger, update)
+    assert dispatcher.roster.jobs["j1"].state == "running"
+    assert server.updates == []
 
 
 async def test_a_worker_that_accepts_and_is_gone_is_passed_over(
@@ -219,7 +334,7 @@ async def test_a_worker_that_accepts_and_is_gone_is_passed_over(
     """Both frames are read before the offer wakes up; nobody may be promised to the server."""
     hasty = join(behave=lambda job: (hasty.answer(job, True), hasty.leave()))
     taker = join(load=0.9)
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     assert (len(hasty.assigned), len(taker.assigned)) == (0, 1)
     assert server.answers == {"j1": [True]}
 
@@ -229,7 +344,7 @@ async def test_a_worker_that_leaves_before_the_assignment_loses_the_job_openly(
 ) -> None:
     server.assigns = False
     link = join()
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     link.gone = True  # its socket is closing; the roster does not know yet
     await dispatcher.assign(assignment("j1"))
     assert dispatcher.roster.jobs["j1"].state == "lost"
@@ -242,8 +357,7 @@ async def test_a_server_that_leaves_during_the_offer_leaves_no_job_behind(
 ) -> None:
     link = join()
     server.gone = True
-    with pytest.raises(ConnectionError):
-        await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     assert dispatcher.roster.jobs["j1"].state == "lost"
     assert link.worker is not None
     assert link.worker.jobs == set()
@@ -256,7 +370,7 @@ async def test_an_offer_the_server_forgot_is_forgotten_here_too(
     monkeypatch.setattr(dispatch, "ASSIGNMENT_SECONDS", 0.02)
     server.assigns = False
     join()
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     assert [job.state for job in dispatcher.roster.running()] == ["offered"]
     await until(lambda: not dispatcher.roster.running())
     assert dispatcher.roster.jobs["j1"].state == "lost"
@@ -267,7 +381,7 @@ async def test_an_assigned_job_is_never_forgotten(
 ) -> None:
     monkeypatch.setattr(dispatch, "ASSIGNMENT_SECONDS", 0.0)
     join()
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     await asyncio.sleep(0.01)
     assert [job.state for job in dispatcher.roster.running()] == ["running"]
 
@@ -278,7 +392,7 @@ async def test_the_assignment_carries_the_media_url_unless_the_server_chose_one(
     server.assigns = False
     link = join()
     for job_id in ("j1", "j2", "j3"):
-        await dispatcher.offer(server, request(job_id), colours_of(dispatcher))
+        await dispatcher.offer(server, PUBLIC, request(job_id))
     await dispatcher.assign(assignment("j1"))
     for job_id, url in (("j2", "wss://cloud"), ("j3", "")):
         chosen = assignment(job_id)
@@ -293,7 +407,7 @@ async def test_the_job_gets_its_own_workers_permissions(
     link = join()
     assert link.worker is not None
     link.worker.register.allowed_permissions.hidden = True
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     claims = jwt.decode(link.assigned[0].token, KEYS.secret, algorithms=["HS256"])
     assert (claims["video"]["hidden"], claims["video"]["canPublish"]) == (True, False)
     assert claims["sub"] == "agent-j1"
@@ -313,7 +427,7 @@ async def test_terminating_a_worker_that_is_leaving_does_not_cost_the_servers_co
     dispatcher: Dispatcher, server: ServerLink, join: Join
 ) -> None:
     link = join()
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     link.gone = True
     await dispatcher.terminate(proto.JobTermination(job_id="j1"))
 
@@ -323,7 +437,7 @@ async def test_a_termination_reaches_the_worker_and_ends_the_job(
 ) -> None:
     """0.7.2 never reports a job's end; the server's word is all there is."""
     link = join()
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     await dispatcher.terminate(proto.JobTermination(job_id="j1"))
     assert link.terminated == ["j1"]
     assert dispatcher.roster.jobs["j1"].state == "ended"
@@ -334,12 +448,12 @@ async def test_a_termination_reaches_the_worker_and_ends_the_job(
 async def test_the_server_hears_of_a_jobs_end(
     dispatcher: Dispatcher, server: ServerLink, join: Join
 ) -> None:
-    join()
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    link = join()
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     update = proto.WorkerMessage()
     update.update_job.job_id = "j1"
     update.update_job.status = proto.JobStatus.JS_SUCCESS
-    await dispatcher.update_job(update)
+    await dispatcher.update_job(link.worker, update)
     assert server.updates == [("j1", proto.JobStatus.JS_SUCCESS)]
     assert dispatcher.roster.jobs["j1"].state == "ended"
 
@@ -349,27 +463,55 @@ async def test_jobs_of_a_worker_that_leaves_are_detached(
 ) -> None:
     """The call may live on in a process of its own, so it is neither ended nor lost."""
     link = join()
-    await dispatcher.offer(server, request("j1"), colours_of(dispatcher))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
     link.leave()
     assert dispatcher.roster.jobs["j1"].state == "detached"
 
 
+@pytest.mark.parametrize("end", ["the agent leaves", "the worker leaves", "the server leaves"])
+async def test_days_of_calls_leave_only_the_last_of_them_behind(
+    dispatcher: Dispatcher,
+    server: ServerLink,
+    join: Join,
+    monkeypatch: pytest.MonkeyPatch,
+    end: str,
+) -> None:
+    monkeypatch.setattr(roster, "KEEP_ENDED_JOBS", 10)
+    server.assigns = end != "the server leaves"
+    link = join()
+    for number in range(100):
+        await dispatcher.offer(server, PUBLIC, request(f"j{number}"))
+        if end == "the agent leaves":
+            await dispatcher.terminate(proto.JobTermination(job_id=f"j{number}"))
+        elif end == "the worker leaves":
+            link.leave()
+            link = join()
+        else:
+            dispatcher.server_lost(server)
+    await asyncio.sleep(0)
+    kept = dispatcher.roster
+    assert list(kept.jobs) == [f"j{number}" for number in range(90, 100)]
+    assert (len(kept.workers), kept.running(), len(dispatcher._offers)) == (1, [], 0)
+    assert sum(len(order) for by in kept.ranked.values() for order in by.values()) == 1
+
+
 async def test_a_flip_that_cannot_be_remembered_does_not_happen(dispatcher: Dispatcher) -> None:
-    dispatcher._state_file = dispatcher._state_file / "not-a-directory" / "state"
+    book = dispatcher.rulebook
+    book._file = book._file / "not-a-directory" / "state"
     with pytest.raises(OSError, match="not-a-directory"):
-        dispatcher.set_weights(Weights(0, 100))
-    assert (dispatcher.rules.weights, dispatcher.flips) == (Weights(100, 0), 0)
+        await book.set_weights("default", Weights(0, 100))
+    assert (book.rules("default").weights, book.flips["default"]) == (Weights(100, 0), 0)
 
 
-async def test_load_is_full_without_workers_and_the_mean_with(
+async def test_load_is_full_without_workers_and_that_of_the_next_worker_with(
     dispatcher: Dispatcher, join: Join
 ) -> None:
-    assert dispatcher.public_load() == (1.0, True)
+    assert dispatcher.load(PUBLIC) == (1.0, True)
     join(load=0.2)
     join(load=0.4)
     join("green", load=0.9)  # dark: counts for its dark key alone
-    assert dispatcher.public_load() == (pytest.approx(0.3), False)
-    assert dispatcher.dark_load("green") == (0.9, False)
+    assert dispatcher.load(PUBLIC) == (pytest.approx(0.2), False)
+    assert dispatcher.load(Key("default", only="green")) == (policy.HIGHEST_LOAD, False)
 
 
 @pytest.mark.parametrize("seed", range(25))
@@ -400,7 +542,7 @@ async def test_one_answer_per_offer_under_any_interleaving(
     async def flip_and_churn() -> None:
         while True:
             green = dice.choice((0, 30, 100))
-            dispatcher.set_weights(Weights(100 - green, green))
+            await dispatcher.rulebook.set_weights("default", Weights(100 - green, green))
             any_worker()
             if dice.random() < 0.3 and (staying := [link for link in links if not link.gone]):
                 dice.choice(staying).leave()
@@ -411,9 +553,7 @@ async def test_one_answer_per_offer_under_any_interleaving(
     churn = asyncio.create_task(flip_and_churn())
     jobs = [f"j{number}" for number in range(30)]
     async with asyncio.timeout(5):
-        await asyncio.gather(
-            *(dispatcher.offer(server, request(job, job), colours_of(dispatcher)) for job in jobs)
-        )
+        await asyncio.gather(*(dispatcher.offer(server, PUBLIC, request(job, job)) for job in jobs))
     churn.cancel()
     await asyncio.sleep(0.05)  # late answers and timers may come now: they must change nothing
 
@@ -423,4 +563,4 @@ async def test_one_answer_per_offer_under_any_interleaving(
     for job in jobs:
         promised = server.answers[job] == [True] and job not in failed
         assert got[job] == (1 if promised else 0)
-    assert all(not link.worker.answers for link in links if link.worker)
+    assert all(not link.worker.asked for link in links if link.worker)

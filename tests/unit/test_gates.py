@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
+import typer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from releve.probe import echo, gates
+from releve.probe import echo, gates, options
 from releve.probe.gates import Gate
 
-BELOW = Gate("rtt_p95_ms_max", "RTT p95", "below", 200.0, " ms", "people talk over each other")
-LEAST = Gate("valid_fraction_min", "valid fraction", "at least", 0.95, "", "must be heard")
+SUITES = ("connect", "network", "app", "echo", "conversation", "compare", "soak", "load", "calls")
+BELOW = Gate("rtt_p95_ms_max", "RTT p95", "below", 200.0, "people talk over each other", " ms")
+LEAST = Gate("valid_fraction_min", "valid fraction", "at least", 0.95, "must be heard")
 
 
 @given(st.floats(allow_nan=False))
@@ -35,11 +41,13 @@ def test_not_enough_data_is_a_failure(metrics: dict[str, float | None]) -> None:
 
 
 def call(rtts: list[float], failure: str | None = None) -> echo.CallResult:
-    return echo.CallResult("room", "agent-1", ["agent-1"], 0.1, 0.5, 20, rtts, 0.0, failure)
+    return echo.CallResult(
+        "room", "agent-1", ["agent-1"], 0.1, 0.5, 20, rtts, 15.0, failure=failure
+    )
 
 
-def judge(*calls: echo.CallResult, asked: int = 40) -> dict[str, object]:
-    return echo.probe_object("p", "green", list(calls), None, asked=asked)
+def judge(*calls: echo.CallResult, asked: int = 40) -> dict[str, Any]:
+    return echo.probe_object("p", "green", list(calls), None, gates.of("echo"), asked=asked)
 
 
 def test_a_good_agent_passes() -> None:
@@ -67,10 +75,56 @@ def test_a_bad_one_fails_with_the_figure(calls: list[echo.CallResult], said: str
     assert said in str(probe["reason"])
 
 
+def test_what_failed_is_told_with_metric_figure_limit_reason_and_evidence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "probe-green-echo.json"
+
+    async def suite() -> dict[str, Any]:
+        return judge(call([150.0] * 20), call([250.0] * 20))
+
+    with pytest.raises(typer.Exit) as ended:
+        options.judge(suite(), out)
+    assert ended.value.exit_code == 1
+    assert capsys.readouterr().err == (
+        "probe p of green failed: RTT p95 is 250 ms, below 200 ms is needed "
+        f"(beyond it people talk over each other); evidence: {out}\n"
+    )
+    told = {gate["key"]: gate for gate in json.loads(out.read_text())["gates"]}
+    assert told["rtt_p95_ms_max"] == {
+        "key": "rtt_p95_ms_max",
+        "metric": "RTT p95",
+        "comparison": "below",
+        "limit": 200.0,
+        "unit": " ms",
+        "reason": "beyond it people talk over each other",
+        "value": 250.0,
+        "held": False,
+    }
+    assert told["valid_fraction_min"]["held"] is True
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_gate_fails_by_a_sentence_that_says_it_all(suite: str) -> None:
+    for gate in gates.of(suite):
+        beyond = gate.limit + (1 if gate.comparison != "at least" else -0.5)
+        said = gate.failure({gate.metric: beyond})
+        needed = f"{gate.comparison} {gate.limit:g}{gate.unit} is needed ({gate.reason})"
+        assert said == f"{gate.metric} is {beyond:g}{gate.unit}, {needed}"
+
+
 def test_a_p95_of_a_handful_is_not_enough_data() -> None:
     probe = judge(call([150.0] * 19), asked=19)
     assert probe["passed"] is False
     assert "not enough data" in str(probe["reason"])
+
+
+def test_chirps_too_few_for_the_gates_are_refused_before_any_call() -> None:
+    said = echo.too_few(gates.of("echo"), 1, 19)
+    assert said is not None
+    assert "say 19 chirps; RTT p95 needs at least 20" in said
+    assert echo.too_few(gates.of("echo"), 2, 10) is None
+    assert echo.too_few(gates.of("echo", only=["valid_fraction_min"]), 1, 1) is None
 
 
 def test_a_call_cut_short_cannot_pass_on_the_few_chirps_it_sent() -> None:
@@ -82,4 +136,27 @@ def test_a_call_cut_short_cannot_pass_on_the_few_chirps_it_sent() -> None:
 
 
 def test_keys_of_the_gates_are_unique() -> None:
-    assert len({gate.key for gate in gates.ECHO}) == len(gates.ECHO)
+    for suite in SUITES:
+        assert len({gate.key for gate in gates.of(suite)}) == len(gates.of(suite)) > 0
+
+
+def test_a_limit_is_a_setting_and_the_rest_of_its_gate_stays() -> None:
+    judges = gates.of("echo", ["rtt_p95_ms_max=250"], ["rtt_p95_ms_max"])
+    assert [(gate.key, gate.limit, gate.comparison) for gate in judges] == [
+        ("rtt_p95_ms_max", 250.0, "below")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "only", "said"),
+    [
+        (["rtt_max=1"], [], "no gate is called 'rtt_max'; there are valid_fraction_min, rtt_"),
+        (["rtt_p95_ms_max=fast"], [], "rtt_p95_ms_max=fast: not a number"),
+        ([], ["audible"], "no gate is called 'audible'"),
+    ],
+)
+def test_a_gate_that_is_not_there_is_a_sentence(
+    limits: list[str], only: list[str], said: str
+) -> None:
+    with pytest.raises(gates.GateError, match=said):
+        gates.of("echo", limits, only)

@@ -158,6 +158,20 @@ def test_workers_are_found_by_colour_and_address() -> None:
     assert workers(state, "green", "172.18.0.4") == []
 
 
+def test_what_the_gateway_serves_besides_is_not_ours(standin: Standin, gateway: Gateway) -> None:
+    old, ours, other = {"id": 1}, {"id": 2, "agent": "default"}, {"id": 3, "agent": "coach"}
+    standin.answer({"workers": [old, ours, other]}, [old, ours, other])
+    assert gateway.state() == {"workers": [old, ours]}
+    assert gateway.jobs() == [old, ours]
+
+
 def test_connected_means_every_key() -> None:
     assert connected({"upstreams": [{"connected": True}, {"connected": True}]})
     assert not connected({"upstreams": [{"connected": True}, {"connected": False}]})
+
+
+def test_another_gateways_answer_does_not_count_and_an_older_one_does_not_say_whose_it_is() -> None:
+    here = [{"connected": True}]
+    assert connected({"upstreams": here, "host": "mine"}, "mine")
+    assert not connected({"upstreams": here, "host": "its"}, "mine")
+    assert connected({"upstreams": here}, "mine")

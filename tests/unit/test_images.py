@@ -137,6 +137,13 @@ def test_no_registry_is_asked_when_that_is_forbidden() -> None:
     assert engine.asked == []
 
 
+def test_only_a_build_that_says_so_has_a_network(context: Path) -> None:
+    engine = Engine()
+    wanted = Wanted("browser:1", "a", context=context, network=True)
+    images_of(engine).ensure(wanted, dry=False)
+    assert engine.built[0]["network_mode"] == "bridge"
+
+
 def test_an_image_the_registry_lacks_is_built_without_network(context: Path) -> None:
     engine = Engine({})
     wanted = Wanted(SERVER.name, "digest", SERVER.pull, context, {"BASE": "base:1"})

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from releve.report import evidence, table
 from releve.report.build import build
 from releve.report.cli import app
+from releve.report.journal import shorten
 from releve.report.schema import Report
 from releve.report.write import write
 from unit import report_evidence as made
@@ -84,6 +85,13 @@ def test_calls_are_counted_in_the_window_of_the_run_only(tmp_path: Path) -> None
     assert report.calls is not None and report.calls.dropped == 1
 
 
+def test_what_an_earlier_run_left_says_nothing_about_this_one(tmp_path: Path) -> None:
+    run = made.passing(tmp_path)
+    earlier = [event | {"t": event["t"] - 3600} for event in made.sentinels(61)]
+    made.put(run, "sentinels.jsonl", earlier)
+    assert build(evidence.read(run)).calls is None
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -149,6 +157,13 @@ def test_table_says_what_happened_in_100_columns_without_colours(tmp_path: Path)
     assert "var/reports/latest/report.html" in text
 
 
+def test_table_tells_how_green_did_beside_blue(tmp_path: Path) -> None:
+    run = made.passing(tmp_path)
+    made.put(run, "probe-green-compare.json", made.compare())
+    text = " ".join(shown(build(evidence.read(run))).split())
+    assert "passed, +12 ms against blue" in text
+
+
 def test_table_of_a_rolled_back_run_names_the_gate_with_its_figure(tmp_path: Path) -> None:
     text = shown(build(evidence.read(made.rolled_back(tmp_path))))
     assert "ROLLED BACK  migrate in 38 s" in text
@@ -168,8 +183,41 @@ def test_junit_fails_what_failed_and_skips_what_was_not_measured(tmp_path: Path)
         if case.find("failure") is not None
     }
     reason = "RTT p95 is 231 ms, below 200 ms is needed"
-    assert failed == dict.fromkeys(("migrate", made.STEPS[2][0], "echo (green)"), reason)
+    proof = "; evidence: evidence/probe-green.json"
+    assert failed == {
+        "migrate": reason,
+        made.STEPS[2][0]: reason,
+        "echo (green)": reason + proof,
+    }
     assert len(root.findall("testsuite[@name='calls']/testcase/skipped")) == 3
+
+
+def test_junit_is_what_ci_systems_read(tmp_path: Path) -> None:
+    """The rules of junit-10.xsd, which Jenkins and pytest go by: names, and what must be there."""
+    allowed = {
+        "testsuites": {"name", "tests", "failures", "errors", "time"},
+        "testsuite": {"name", "tests", "failures", "errors", "skipped", "time"},
+        "testcase": {"name", "classname", "time"},
+        "failure": {"message", "type"},
+        "skipped": {"message", "type"},
+    }
+    write(run := made.rolled_back(tmp_path))
+    root = ElementTree.parse(run / "junit.xml").getroot()  # noqa: S314 - our own file
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        assert set(element.attrib) <= allowed[element.tag]
+    for suite in root:
+        assert set(suite.attrib) == allowed["testsuite"]
+        cases = list(suite)
+        assert int(suite.attrib["tests"]) == len(cases)
+        for count, child in (("failures", "failure"), ("skipped", "skipped")):
+            assert int(suite.attrib[count]) == sum(case.find(child) is not None for case in cases)
+        assert len({case.attrib["name"] for case in cases}) == len(cases)
+        assert all(re.fullmatch(r"\d+\.\d{3}", case.attrib["time"]) for case in cases)
+    totals = {
+        name: sum(int(suite.attrib[name]) for suite in root) for name in ("tests", "failures")
+    }
+    assert totals == {name: int(root.attrib[name]) for name in totals}
 
 
 def test_junit_stays_xml_when_a_reason_holds_terminal_codes(tmp_path: Path) -> None:
@@ -197,3 +245,12 @@ def test_show_and_write_say_what_to_do_when_there_is_nothing(tmp_path: Path) -> 
     result = CliRunner().invoke(app, ["write", str(tmp_path / "no")])
     assert result.exit_code == 2
     assert "is not a directory" in result.stderr
+
+
+def test_a_long_reason_is_cut_before_the_file_that_proves_it() -> None:
+    proof = "; evidence: evidence/probe-green-echo.json"
+    assert shorten("short" + proof) == "short" + proof
+    said = shorten("a gate " * 60 + "failed" + proof)
+    assert len(said) == 240
+    assert said.startswith("a gate a gate ")
+    assert said.endswith("…" + proof)

@@ -107,6 +107,11 @@ def test_server_and_agent_are_found_by_their_compose_labels() -> None:
     assert read["volumes"] == [{"name": "eloquence_data", "path": "/var/lib/v/_data"}]
 
 
+def test_an_address_of_the_server_that_is_none_is_refused_by_a_sentence() -> None:
+    with pytest.raises(StackError, match="eloquence-agent-1 has a LIVEKIT_URL that is no address"):
+        stack(server(), agent(url="ws://livekit:788O")).read()
+
+
 def test_versions_are_those_that_run_and_warnings_do_not_spoil_them() -> None:
     read = stack(server(), agent()).read()
     assert read["server"]["version"] == "v1.9.1"
@@ -125,11 +130,6 @@ def test_relèves_own_containers_are_found_even_when_they_do_not_run() -> None:
     assert (read["green"]["running"], read["green"]["packages"]) == (False, None)
     assert read["gateway"]["address"] == "172.18.0.17"
     assert read["gateway"]["labels"] == {"releve.stack": "eloquence", "releve.colour": "gateway"}
-
-
-def test_a_blue_that_relève_put_in_place_goes_before_the_users() -> None:
-    replaced = agent("eloquence-agent-blue", labels=ours("blue"))
-    assert stack(server(), agent(), replaced).read()["blue"]["name"] == "eloquence-agent-blue"
 
 
 def test_two_agents_are_refused_by_name() -> None:

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import datetime
+import json
 import logging
 import time
 
 import jwt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from livekit import api
 from livekit.protocol import models
 
 from releve.gateway import tokens
 from releve.keys import Keys
+from unit.gateway_standin import keyring
 
 KEYS = Keys("key", "secret-of-more-than-thirty-two-bytes")
 OTHERS = Keys("key", "another-secret-of-thirty-two-bytes!!")
+
+
+RING = keyring(KEYS)
 
 
 def worker_token(keys: Keys = KEYS, agent: bool = True, minutes: float = 5) -> str:
@@ -61,16 +68,16 @@ def read(token: str) -> dict[str, object]:
 
 
 def test_an_agents_token_opens_the_door() -> None:
-    tokens.verify_worker(f"Bearer {worker_token()}", KEYS)
+    tokens.verify_worker(f"Bearer {worker_token()}", RING)
 
 
 def test_a_grant_of_a_later_version_does_not_close_the_door() -> None:
     later = signed({"iss": "key", "video": {"agent": True, "somethingNew": 1}})
-    tokens.verify_worker(f"Bearer {later}", KEYS)
+    tokens.verify_worker(f"Bearer {later}", RING)
 
 
 def test_the_gateways_own_token_is_an_agents_token() -> None:
-    tokens.verify_worker(f"Bearer {tokens.mint_worker(KEYS)}", KEYS)
+    tokens.verify_worker(f"Bearer {tokens.mint_worker(KEYS)}", RING)
 
 
 UNSIGNED = jwt.encode({"iss": "key", "video": {"agent": True}}, None, algorithm="none")
@@ -96,7 +103,7 @@ UNSIGNED = jwt.encode({"iss": "key", "video": {"agent": True}}, None, algorithm=
 )
 def test_everything_else_is_refused_without_showing_the_token(header: str | None) -> None:
     with pytest.raises(tokens.Refused) as refusal:
-        tokens.verify_worker(header, KEYS)
+        tokens.verify_worker(header, RING)
     shown = str(refusal.value) + repr(refusal.value)
     body = (header or "").partition(" ")[2]
     assert not body or body not in shown
@@ -106,7 +113,7 @@ def test_everything_else_is_refused_without_showing_the_token(header: str | None
 def test_remint_changes_the_permissions_and_nothing_else() -> None:
     before = job_claims()
     permission = models.ParticipantPermission(can_subscribe=True, hidden=True)
-    after = read(tokens.remint(signed(before), permission, KEYS))
+    after = read(tokens.remint(signed(before), permission, RING))
     video = after.pop("video")
     unchanged = before.pop("video")
     assert after == before
@@ -125,7 +132,7 @@ def test_remint_does_not_judge_the_servers_clock() -> None:
     """A server a minute ahead signs tokens that are not valid here yet."""
     claims = job_claims()
     claims["nbf"] = claims["iat"] = int(time.time()) + 60
-    token = tokens.remint(signed(claims), models.ParticipantPermission(hidden=True), KEYS)
+    token = tokens.remint(signed(claims), models.ParticipantPermission(hidden=True), RING)
     late = jwt.decode(token, KEYS.secret, algorithms=["HS256"], leeway=120)
     assert late["video"]["hidden"] is True
     assert late["nbf"] == claims["nbf"]
@@ -134,6 +141,32 @@ def test_remint_does_not_judge_the_servers_clock() -> None:
 def test_a_token_signed_by_others_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     foreign = signed(job_claims(), OTHERS)
     with caplog.at_level(logging.WARNING):
-        assert tokens.remint(foreign, models.ParticipantPermission(), KEYS) == foreign
+        assert tokens.remint(foreign, models.ParticipantPermission(), RING) == foreign
     assert "left as it is" in caplog.text
     assert foreign not in caplog.text
+
+
+def anything_signed(said: dict[str, object]) -> str:
+    """Whatever is said, with the right signature; jwt.encode would see to its types."""
+    return jwt.PyJWS().encode(json.dumps(said).encode(), KEYS.secret, "HS256")
+
+
+claims = st.dictionaries(
+    st.sampled_from(["iss", "sub", "exp", "nbf", "video", "kind", "attributes"]),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=5), inner),
+        max_leaves=4,
+    ),
+)
+
+
+@given(
+    st.text(max_size=50)
+    | st.text(max_size=50).map("Bearer {}".format)
+    | claims.map(lambda said: f"Bearer {anything_signed({'iss': KEYS.api_key} | said)}")
+)
+def test_whatever_a_stranger_shows_is_refused_in_one_way(header: str) -> None:
+    """Signed or not: none of these carries the agent grant."""
+    with pytest.raises(tokens.Refused):
+        tokens.verify_worker(header, RING)

@@ -5,110 +5,91 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from functools import partial
 
 import aiohttp
-from aiohttp import web
 
-from releve import keys
-from releve.gateway import policy, state
+from releve.gateway import state
 from releve.gateway.admin import Admin
+from releve.gateway.census import Census
 from releve.gateway.config import GatewayConfig
 from releve.gateway.dispatch import Dispatcher
-from releve.gateway.downstream import Downstream
-from releve.gateway.passthrough import Passthrough
-from releve.gateway.policy import Colour
+from releve.gateway.drain import Drain
+from releve.gateway.garbage import Garbage
+from releve.gateway.heal import Healer
+from releve.gateway.key import keys_of
+from releve.gateway.keyring import Keyring
+from releve.gateway.listening import Listening
+from releve.gateway.sweep import Sweep
 from releve.gateway.upstream import Upstream
 
 log = logging.getLogger(__name__)
 
-SHUTDOWN_SECONDS = 0.3
-"""aiohttp waits this long twice for workers, who never hang up by themselves."""
+WIND_UP_SECONDS = 0.5
+HOLD_SECONDS = 0.5
+"""What a worker takes to come back to whoever listens now; both SDKs try at once."""
 
 
-async def run(config: GatewayConfig, stop: asyncio.Event | None = None) -> None:
-    """Run until SIGTERM, SIGINT or `stop`; agents and their calls live on without the gateway."""
+async def run(
+    config: GatewayConfig, stop: asyncio.Event | None = None, take_over: bool = False
+) -> None:
+    """Run until SIGTERM, SIGINT or `stop`; agents and their calls live on without the gateway.
+
+    With `take_over` another gateway may still listen on the same ports: it is to be told to stop
+    next, and its workers come to this one.
+    """
     stop = stop or _stop_on_signals()
-    secret = keys.load(config.keys_file)
-    rules = state.load(config.state_file, frozenset(config.fallback))
-    dispatcher = Dispatcher(config, secret, rules)
+    ring = Keyring(config.keys_file)
+    decisions = state.load(config.state_file, config.agents, frozenset(config.fallback))
+    dispatcher = Dispatcher(config, ring, decisions)
     async with aiohttp.ClientSession(
-        auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar()
+        # No limit: what passes through must never keep our own connections from the server.
+        connector=aiohttp.TCPConnector(limit=0),
+        auto_decompress=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        upstreams = _upstreams(session, dispatcher)
-        runners: list[web.AppRunner] = []
+        upstreams = [Upstream(session, dispatcher, key) for key in keys_of(config)]
+
+        def changed() -> None:
+            for upstream in upstreams:
+                upstream.report_soon()
+
+        census = Census(session, config.server_url, ring)
+        drain = Drain(dispatcher, census)
+        healer = Healer(dispatcher, census)
+        garbage = Garbage()
+        dispatcher.workforce.left.append(garbage.note)
+        listening = Listening(config)
         try:
-            await _listen(session, dispatcher, upstreams, runners)
+            admin = Admin(dispatcher, upstreams, census, drain, changed)
+            await listening.open(session, dispatcher, upstreams, admin, changed, take_over)
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(upstream.run()) for upstream in upstreams]
-                log.info("gateway up", extra={"weights": rules.weights.as_dict()})
+                for keeper in (drain, Sweep(dispatcher.roster, census), garbage):
+                    running.append(tasks.create_task(keeper.run()))
+                log.info("gateway up", extra={"agents": list(config.agents)})
                 await stop.wait()
+                await _hand_over(dispatcher, listening)
                 for task in running:
                     task.cancel()
         finally:
-            await asyncio.gather(*(runner.cleanup() for runner in runners))
+            healer.stop()
+            dispatcher.events.close()
+            await listening.close()
         log.info("gateway down")
 
 
-def _upstreams(session: aiohttp.ClientSession, dispatcher: Dispatcher) -> list[Upstream]:
-    """The public key first, then one dark key per colour."""
+async def _hand_over(dispatcher: Dispatcher, listening: Listening) -> None:
+    """Keep what was promised, then let the workers go to whoever listens now.
 
-    def public(room: str) -> tuple[Colour, ...]:
-        return policy.colours_for(room, dispatcher.rules)
-
-    def only(colour: Colour, _room: str) -> tuple[Colour, ...]:
-        return (colour,)
-
-    config = dispatcher.config
-    return [
-        Upstream(session, dispatcher, config.agent_name, public, dispatcher.public_load),
-        *(
-            Upstream(
-                session,
-                dispatcher,
-                config.dark_name(colour),
-                partial(only, colour),
-                partial(dispatcher.dark_load, colour),
-            )
-            for colour in policy.COLOURS
-        ),
-    ]
-
-
-async def _listen(
-    session: aiohttp.ClientSession,
-    dispatcher: Dispatcher,
-    upstreams: list[Upstream],
-    runners: list[web.AppRunner],
-) -> None:
-    # The admin socket comes last: a second gateway fails at the ports and leaves it to the first.
-    def changed() -> None:
-        for upstream in upstreams:
-            upstream.report_soon()
-
-    config = dispatcher.config
-    proxy = Passthrough(session, config.server_url)
-    admin = Admin(dispatcher, upstreams, changed)
-
-    async def runner_of(app: web.Application) -> web.AppRunner:
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-        await runner.setup()
-        runners.append(runner)
-        return runner
-
-    for colour in policy.COLOURS:
-        door = Downstream(colour, dispatcher, upstreams[0], changed)
-        app = web.Application()
-        # 0.7.2 asks for //agent (it joins an empty path), later versions for /agent.
-        app.router.add_get("/agent", door.handle)
-        app.router.add_get("//agent", door.handle)
-        app.router.add_route("*", "/{path:.*}", proxy.handle)
-        await web.TCPSite(await runner_of(app), config.listen_host, config.ports[colour]).start()
-    await web.TCPSite(
-        await runner_of(admin.metrics_app()), config.listen_host, config.metrics_port
-    ).start()
-    await web.UnixSite(await runner_of(admin.app()), str(config.admin_socket)).start()
-    config.admin_socket.chmod(0o600)
+    Between two gateways a worker is nobody's for a moment. A room that the server offers then is
+    turned away when that moment is over: the server asks our successor at once.
+    """
+    await dispatcher.wind_up(WIND_UP_SECONDS)
+    here = bool(dispatcher.roster.workers)
+    await listening.send_workers_away()
+    if here:
+        await asyncio.sleep(HOLD_SECONDS)
+    await dispatcher.turn_away()
 
 
 def _stop_on_signals() -> asyncio.Event:

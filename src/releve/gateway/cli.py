@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
+from urllib.parse import urlencode
 
 import typer
+import uvloop
+from rich.console import Console, Group
+from rich.live import Live
 
 from releve import keys
 from releve.gateway import app as gateway
 from releve.gateway import config as settings
-from releve.gateway import logs, state
+from releve.gateway import logs, screen, state
+from releve.gateway.client import Client, Refused
+from releve.gateway.config import DEFAULT
+from releve.gateway.policy import COLOURS
+
+T = TypeVar("T")
+Socket = Annotated[Path, typer.Option("--socket", help="The gateway's admin socket.")]
+SOCKET = Path("/run/releve/admin.sock")
+Agent = Annotated[str, typer.Option("--agent", help="Its name in the gateway's settings.")]
+EVENTS_SHOWN = 12
+STATE_SECONDS = 1.0
+"""Of thousands of workers the state is long: `watch` asks for it no more often than this."""
 
 app = typer.Typer(help="The dispatch gateway.", no_args_is_help=True)
-
-
-@app.callback()
-def _group() -> None:
-    """The dispatch gateway."""
 
 
 @app.command()
@@ -26,14 +39,130 @@ def run(
     config: Annotated[Path, typer.Option(help="Settings, a YAML file.")] = Path(
         "/etc/releve/gateway.yaml"
     ),
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Start beside a gateway that gets SIGTERM next."),
+    ] = False,
 ) -> None:
     """Stand between the LiveKit server and the workers of both colours until SIGTERM."""
     logs.configure()
     try:
-        asyncio.run(gateway.run(settings.load(config)))
+        uvloop.run(gateway.run(settings.load(config), take_over=take_over))
     except (settings.ConfigError, keys.KeysError, state.StateError) as error:
         typer.echo(f"releve gateway: {error}", err=True)
         raise typer.Exit(2) from error
     except OSError as error:
-        typer.echo(f"releve gateway: cannot listen: {error}", err=True)
+        typer.echo(
+            f"releve gateway: cannot listen: {error}; to replace a gateway, use --take-over",
+            err=True,
+        )
+        raise typer.Exit(2) from error
+
+
+@app.command("state")
+def show_state(socket: Socket = SOCKET) -> None:
+    """Weights, workers, and whether the server is there."""
+    Console().print(screen.whole(_do(Client(socket).ask("GET", "/state"))))
+
+
+@app.command()
+def jobs(socket: Socket = SOCKET) -> None:
+    """Jobs that run, and those that ended lately."""
+    Console().print(screen.jobs(_do(Client(socket).ask("GET", "/jobs"))))
+
+
+@app.command()
+def weights(
+    green: Annotated[int, typer.Argument(help="Percent of new rooms for green.")],
+    agent: Agent = DEFAULT,
+    socket: Socket = SOCKET,
+) -> None:
+    """Flip: green gets that many percent of the new rooms, blue the others."""
+    body = {"blue": 100 - green, "green": green}
+    answer = _do(Client(socket).ask("PUT", _path("/weights", agent), body))
+    said = "set" if answer["changed"] else "unchanged"
+    now = answer["weights"]
+    typer.echo(f"{answer['agent']}: blue {now['blue']} %, green {now['green']} %: {said}")
+
+
+@app.command()
+def cordon(
+    what: Annotated[str, typer.Argument(help="blue, green, a worker's id, or an address.")],
+    off: Annotated[bool, typer.Option("--off", help="Let it take calls again.")] = False,
+    agent: Agent = DEFAULT,
+    socket: Socket = SOCKET,
+) -> None:
+    """No new calls; those that run go on."""
+    _do(_cordon(Client(socket), what, not off, agent))
+    typer.echo(f"{what} {'takes calls again' if off else 'takes no new calls'}")
+
+
+@app.command()
+def drain(
+    what: Annotated[str, typer.Argument(help="blue, green, or a worker's id.")],
+    seconds: Annotated[float, typer.Option(help="How long to wait.")] = 3600.0,
+    agent: Agent = DEFAULT,
+    socket: Socket = SOCKET,
+) -> None:
+    """Cordon, and wait until the last call is over. Exit 1 when it is not in that time."""
+
+    async def wait() -> None:
+        client = Client(socket)
+        done = await _cordon(client, what, True, agent)
+        if "agent" not in done:
+            raise Refused(f"{what} is cordoned; to wait, name a colour or a worker's id")
+        target = {"agent": done["agent"], "name": what}
+        async with asyncio.timeout(seconds):
+            async for kind, content in client.follow():
+                if kind == "state" and what in content["agents"][done["agent"]]["drained"]:
+                    return
+                if kind == "drained" and content.items() >= target.items():
+                    return
+
+    try:
+        _do(wait())
+    except TimeoutError:
+        typer.echo(f"{what} still has calls after {seconds:g} s; it stays cordoned", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"{what} is drained")
+
+
+@app.command()
+def watch(socket: Socket = SOCKET) -> None:
+    """The state and what happens, live, until Ctrl-C."""
+
+    async def live() -> None:
+        client, last = Client(socket), deque[str](maxlen=EVENTS_SHOWN)
+        clock = asyncio.get_running_loop().time
+        now: dict[str, Any] = {}
+        asked = clock()
+        with Live(auto_refresh=False) as view:
+            async for kind, content in client.follow():
+                if kind == "state":
+                    now = content
+                else:
+                    last.append(screen.event(kind, content))
+                    if clock() - asked > STATE_SECONDS:
+                        now, asked = await client.ask("GET", "/state"), clock()
+                view.update(Group(screen.whole(now), *last), refresh=True)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        _do(live())
+
+
+async def _cordon(client: Client, what: str, wanted: bool, agent: str) -> Any:
+    kind = "colours" if what in COLOURS else "workers"
+    path = _path(f"/{kind}/{what}/cordon", agent)
+    return await client.ask("PUT", path, {"cordoned": wanted})
+
+
+def _path(path: str, agent: str) -> str:
+    return f"{path}?{urlencode({'agent': agent})}"
+
+
+def _do(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        return asyncio.run(work)
+    except Refused as error:
+        typer.echo(f"releve gateway: {error}", err=True)
         raise typer.Exit(2) from error

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
+from typing import Annotated, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from releve.gateway.policy import COLOURS, Colour
 
 
 class ConfigError(ValueError):
     """The settings cannot be used; the message says what to change."""
+
+
+DEFAULT = "default"
+"""The agent that is meant where none is named."""
+AgentName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
+
+
+class AgentKey(BaseModel):
+    """Under which key the server knows an agent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    agent_name: str = ""
+    namespace: str = ""
 
 
 class GatewayConfig(BaseModel):
@@ -24,20 +40,30 @@ class GatewayConfig(BaseModel):
     keys_file: Path
     state_file: Path
     admin_socket: Path
-    agent_name: str = ""
-    namespace: str = ""
+    agents: dict[AgentName, AgentKey] = Field(
+        default={DEFAULT: AgentKey()}, description="by the operator's name for each"
+    )
     listen_host: str = "0.0.0.0"  # noqa: S104  workers come from the container network
     ports: dict[Colour, int] = {"blue": 7890, "green": 7891}
     metrics_port: int = 7899
     fallback: tuple[Colour, ...] = ("blue",)
-    answer_seconds: float = Field(default=3.0, gt=0, description="how long one worker may think")
-    offer_seconds: float = Field(default=8.0, gt=0, lt=10, description="the server gives up at 10")
-    max_workers: int = Field(default=2000, gt=0)
+    answer_seconds: float = Field(default=0.8, gt=0, description="after it another is asked, too")
+    offer_seconds: float = Field(default=2.5, gt=0, lt=2.8, description="the server waits so long")
+    max_workers: int = Field(default=5000, gt=0)
+    worker_cert: Path | None = Field(default=None, description="PEM chain: workers then use wss")
+    worker_key: Path | None = None
 
     @field_validator("server_url", "media_url")
     @classmethod
     def _no_trailing_slash(cls, url: str) -> str:
         return url.rstrip("/")
+
+    @field_validator("agents")
+    @classmethod
+    def _the_default_first(cls, agents: dict[str, AgentKey]) -> dict[str, AgentKey]:
+        if DEFAULT not in agents:
+            raise ValueError(f"call one of the agents {DEFAULT!r}: it is meant where none is named")
+        return {DEFAULT: agents[DEFAULT]} | agents
 
     @field_validator("ports")
     @classmethod
@@ -46,9 +72,62 @@ class GatewayConfig(BaseModel):
             raise ValueError("give blue and green a port each, and not the same one")
         return ports
 
-    def dark_name(self, colour: Colour) -> str:
-        """The agent name under which only workers of `colour` are dispatched."""
-        return f"releve-{colour}"
+    @model_validator(mode="after")
+    def _and_one_for_metrics(self) -> Self:
+        # They are shared with a successor, so the system would not object.
+        if self.metrics_port in self.ports.values():
+            raise ValueError(f"metrics_port {self.metrics_port} is a colour's; give another")
+        return self
+
+    @model_validator(mode="after")
+    def _every_key_once(self) -> Self:
+        seen: dict[tuple[str, str], str] = {}
+        for agent, key in self.agents.items():
+            dark = [self.dark_name(agent, colour) for colour in COLOURS]
+            for agent_name in (key.agent_name, *dark):
+                other = seen.setdefault((agent_name, key.namespace), agent)
+                if other != agent or key.agent_name in dark:
+                    raise ValueError(
+                        f"agents {other} and {agent} would both be registered as {agent_name!r} in "
+                        f"namespace {key.namespace!r}; give every key once"
+                    )
+        return self
+
+    @model_validator(mode="after")
+    def _certificate_and_key(self) -> Self:
+        if (self.worker_cert is None) != (self.worker_key is None):
+            raise ValueError("give worker_cert and worker_key, or neither")
+        return self
+
+    def worker_tls(self) -> ssl.SSLContext | None:
+        """How workers are spoken to; None is plain. Raises ConfigError for unusable files."""
+        if self.worker_cert is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        try:
+            context.load_cert_chain(self.worker_cert, self.worker_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(f"worker_cert {self.worker_cert} cannot be used: {error}") from error
+        return context
+
+    def dark_name(self, agent: str, colour: Colour) -> str:
+        """The agent name under which only workers of that agent and `colour` are dispatched."""
+        return f"releve-{colour}" if agent == DEFAULT else f"releve-{agent}-{colour}"
+
+    def agent_of(self, agent_name: str, namespace: str) -> str | None:
+        """Whose worker registers like that; None for nobody's.
+
+        The namespace counts only where agents share a name: 0.7.2 and 1.x of one agent differ in
+        it.
+        """
+        named = {
+            agent: key.namespace
+            for agent, key in self.agents.items()
+            if key.agent_name == agent_name
+        }
+        if len(named) == 1:
+            return next(iter(named))
+        return next((agent for agent, own in named.items() if own == namespace), None)
 
 
 def load(path: Path) -> GatewayConfig:

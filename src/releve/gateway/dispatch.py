@@ -6,160 +6,202 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
 
 from livekit.protocol import agent as proto
 
-from releve.gateway import policy, state, tokens
+from releve.gateway import policy, stamp, tokens
+from releve.gateway.asking import Asking
 from releve.gateway.config import GatewayConfig
+from releve.gateway.events import Events
+from releve.gateway.key import Key
+from releve.gateway.keyring import Keyring
 from releve.gateway.metrics import Metrics
-from releve.gateway.policy import Colour, Rules, Weights
-from releve.gateway.workers import Job, Link, Roster, Worker
-from releve.keys import Keys
+from releve.gateway.policy import Colour, Decisions
+from releve.gateway.roster import Roster
+from releve.gateway.rulebook import Rulebook
+from releve.gateway.workers import Job, Link, Worker
+from releve.gateway.workforce import Workforce
 
 log = logging.getLogger(__name__)
 
 ENDED = (proto.JobStatus.JS_SUCCESS, proto.JobStatus.JS_FAILED)
-ASSIGNMENT_SECONDS = 10.0
-"""After this an accepted offer is forgotten: the server lost it (both SDKs wait 7.5 s)."""
+ASSIGNMENT_SECONDS = 3.0
+"""After this an accepted offer is forgotten: the server takes no longer for all of a job."""
 
 
 class Dispatcher:
     """Takes the server's offers, asks workers in the policy's order, and keeps jobs and workers
-    together until the job ends. The rules are read once per choice, so a flip falls between two
-    choices and never inside one."""
+    together until the job ends. The rules are read at every choice and once more when a worker
+    says yes, so a flip or a cordon falls between two choices and never inside one.
 
-    def __init__(self, config: GatewayConfig, keys: Keys, rules: Rules) -> None:
+    `lost` is called with the key and the room of an offer that came to nothing and that no worker
+    had refused: the server may or may not have asked elsewhere.
+    """
+
+    def __init__(self, config: GatewayConfig, ring: Keyring, decisions: Decisions) -> None:
         self.config = config
-        self.keys = keys
-        self.rules = rules
-        self.flips = 0
-        self.roster = Roster()
-        self.metrics = Metrics(self.roster, lambda: self.rules)
-        self._state_file: Path = config.state_file
-
-    # -- what the operator decides ---------------------------------------------------------
-
-    def set_weights(self, weights: Weights) -> bool:
-        """Flip; returns whether anything changed. Raises OSError when it cannot be remembered,
-        and then nothing has changed."""
-        if weights == self.rules.weights:
-            return False
-        self._decide(replace(self.rules, weights=weights))
-        self.flips += 1
-        self.metrics.flips.inc()
-        return True
-
-    def set_cordon(self, colour: Colour, cordoned: bool) -> bool:
-        """Let a colour take new calls or not; returns whether anything changed."""
-        wanted = self.rules.cordoned | {colour} if cordoned else self.rules.cordoned - {colour}
-        if wanted == self.rules.cordoned:
-            return False
-        self._decide(replace(self.rules, cordoned=frozenset(wanted)))
-        return True
-
-    def _decide(self, rules: Rules) -> None:
-        # Remembered first: a gateway that dies between the two comes back as it was told to be.
-        state.save(self._state_file, rules)
-        self.rules = rules
-        log.info("rules", extra={"weights": rules.weights.as_dict(), "cordon": [*rules.cordoned]})
+        self.ring = ring
+        self.events = Events()
+        self.rulebook = Rulebook(decisions, config.state_file, self.events)
+        self.roster = Roster(config.agents)
+        self.workforce = Workforce(self.roster, self.rulebook, self.events)
+        self.metrics = Metrics(tuple(config.agents), self.roster, self.rulebook)
+        self.lost: list[Callable[[Key, str], None]] = []
+        self.workforce.left.append(self._worker_left)
+        self._open: set[str] = set()
+        self._offers: dict[asyncio.Task[None], tuple[Link, Key, str]] = {}
+        self._closing = False
+        self._turned_away = asyncio.Event()
+        self._held = 0
 
     # -- what the server asks --------------------------------------------------------------
 
-    async def offer(
-        self,
-        upstream: Link,
-        request: proto.AvailabilityRequest,
-        colours: Callable[[str], tuple[Colour, ...]],
-    ) -> None:
-        """Answer one availability request; `colours` gives the order of choice for its room."""
-        began = time.monotonic()
-        room = request.job.room.name
-        answer, worker = await self._ask_around(request, colours)
-        job = Job(request.job.id, room, worker, upstream) if worker is not None else None
-        if job is not None:
-            self.roster.accept(job)
-        colour = worker.colour if worker else "none"
-        outcome = "assigned" if worker else "rejected"
-        self.metrics.offers.labels(outcome, colour).inc()
-        self.metrics.offer_seconds.observe(time.monotonic() - began)
-        log.info(
-            "offer",
-            extra={"job": request.job.id, "room": room, "outcome": outcome, "colour": colour},
-        )
+    def offer(
+        self, upstream: Link, key: Key, request: proto.AvailabilityRequest
+    ) -> asyncio.Task[None]:
+        """Answer one availability request that came to `key`; the task does not fail."""
+        task = asyncio.create_task(self._offer(upstream, key, request))
+        self._offers[task] = (upstream, key, request.job.room.name)
+        task.add_done_callback(self._offers.pop)
+        return task
+
+    async def _offer(self, upstream: Link, key: Key, request: proto.AvailabilityRequest) -> None:
         try:
-            await upstream.send(answer)
+            await self._answer(upstream, key, request)
+        except ConnectionError:
+            log.warning("server left during an offer", extra={"job": request.job.id})
+            self._lose(key, request.job.room.name)
+
+    async def _answer(self, upstream: Link, key: Key, request: proto.AvailabilityRequest) -> None:
+        began = time.monotonic()
+        job_id, room = request.job.id, request.job.room.name
+        # The key tells who may take it: a simulated job may say another type than its connection.
+        ranked = self.roster.ranked[key.agent, key.kind]
+        if self._closing:
+            await self._hold()
+            await upstream.send(_rejection(job_id))  # the server asks another at once
+            return
+        if job_id in self._open or job_id in self.roster.live:
+            log.error("offered twice: the second is rejected", extra={"job": job_id})
+            await upstream.send(_rejection(job_id))
+            return
+        asking = Asking(request, lambda: self._colours(key, room), ranked, self.roster)
+        self._open.add(job_id)
+        try:
+            taken = await asking.first_yes(self.config.answer_seconds, self.config.offer_seconds)
+        finally:
+            self._open.remove(job_id)
+        if taken is None:
+            job, answer, colour, outcome = None, _rejection(job_id), "none", "rejected"
+        else:
+            worker, answer = taken
+            identity = answer.availability.participant_identity
+            job = Job(job_id, room, request.job.room.sid, key, worker, upstream, identity)
+            colour, outcome = worker.colour, "assigned"
+            stamp.put(answer.availability, worker)
+            self.roster.accept(job)
+        try:
+            await upstream.send(answer)  # first: nobody should wait for our bookkeeping
         except ConnectionError:
             if job is not None:
                 self.roster.end(job, "lost")
             raise
+        finally:
+            facts = {"job": job_id, "room": room, "agent": key.agent}
+            self._note(facts | {"outcome": outcome, "colour": colour}, time.monotonic() - began)
         if job is not None:
             asyncio.get_running_loop().call_later(ASSIGNMENT_SECONDS, self._expire, job)
+
+    def _colours(self, key: Key, room: str) -> tuple[Colour, ...]:
+        rules = self.rulebook.rules(key.agent)
+        if key.only is not None:
+            return policy.dark_colours(key.only, rules)
+        return policy.colours_for(room, rules)
+
+    def _note(self, facts: dict[str, str], seconds: float) -> None:
+        self.metrics.offers.labels(facts["agent"], facts["outcome"], facts["colour"]).inc()
+        self.metrics.offer_seconds.labels(facts["agent"]).observe(seconds)
+        log.info("offer", extra=facts)
+        self.events.publish("offer", ms=round(seconds * 1000, 2), **facts)
 
     def _expire(self, job: Job) -> None:
         if job.state == "offered":
             log.warning("no assignment followed the offer", extra={"job": job.id})
             self.roster.end(job, "lost")
+            self._lose(job.key, job.room)
 
-    async def _ask_around(
-        self, request: proto.AvailabilityRequest, colours: Callable[[str], tuple[Colour, ...]]
-    ) -> tuple[proto.WorkerMessage, Worker | None]:
-        tried: set[str] = set()
-        deadline = time.monotonic() + self.config.offer_seconds
-        while (left := deadline - time.monotonic()) > 0:
-            order = colours(request.job.room.name)
-            chosen = policy.choose(order, self.roster.candidates(), tried)
-            if chosen is None:
-                break
-            tried.add(chosen)
-            worker = self.roster.workers[chosen]
-            answer = await self._ask(worker, request, min(left, self.config.answer_seconds))
-            # A worker can accept and be gone before we wake up: the next one is asked instead.
-            present = self.roster.workers.get(chosen) is worker
-            if answer is not None and answer.availability.available and present:
-                return answer, worker
-        rejection = proto.WorkerMessage()
-        rejection.availability.job_id = request.job.id
-        rejection.availability.available = False
-        return rejection, None
+    def _worker_left(self, _worker: Worker, held: list[Job]) -> None:
+        for job in held:
+            if job.state == "lost":
+                self._lose(job.key, job.room)
 
-    async def _ask(
-        self, worker: Worker, request: proto.AvailabilityRequest, seconds: float
-    ) -> proto.WorkerMessage | None:
-        """One worker's answer, or None when it stays silent or leaves."""
-        job_id = request.job.id
-        answer: asyncio.Future[proto.WorkerMessage] = asyncio.get_running_loop().create_future()
-        worker.answers[job_id] = answer
+    def _lose(self, key: Key, room: str) -> None:
+        for tell in self.lost:
+            tell(key, room)
+
+    async def wind_up(self, seconds: float) -> None:
+        """Take no more offers, and wait for those that are open: answered, and assigned.
+
+        What is offered from now on is held until `turn_away`.
+        """
+        self._closing = True
+        until = time.monotonic() + seconds
+        while self._promises() and time.monotonic() < until:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    async def turn_away(self) -> None:
+        """Reject what was held; returns when that is said."""
+        self._turned_away.set()
+        while self._held:  # noqa: ASYNC110  sent in the next rounds of the loop
+            await asyncio.sleep(0)
+
+    async def _hold(self) -> None:
+        self._held += 1
         try:
-            await worker.link.send(proto.ServerMessage(availability=request))
-            return await asyncio.wait_for(answer, seconds)
-        except (TimeoutError, ConnectionError) as error:
-            log.warning(
-                "worker passed over",
-                extra={"worker": worker.id, "job": job_id, "why": type(error).__name__},
-            )
-            return None
+            await self._turned_away.wait()
+            await asyncio.sleep(0)
         finally:
-            worker.answers.pop(job_id, None)
+            self._held -= 1
+
+    def _promises(self) -> bool:
+        return bool(self._open) or any(job.state == "offered" for job in self.roster.running())
+
+    def server_lost(self, upstream: Link) -> None:
+        """A connection to the server is gone, and with it what it had offered and not assigned."""
+        for task, (link, key, room) in list(self._offers.items()):
+            if link is upstream:
+                task.cancel()
+                self._lose(key, room)
+        for job in self.roster.running():
+            if job.upstream is upstream and job.state == "offered":
+                self.roster.end(job, "lost")
+                self._lose(job.key, job.room)
 
     async def assign(self, assignment: proto.JobAssignment) -> None:
         """Hand the server's assignment to the worker that accepted the offer."""
         job = self.roster.jobs.get(assignment.job.id)
-        if job is None:
-            log.error("assignment of a job nobody accepted", extra={"job": assignment.job.id})
+        if job is None or job.state != "offered":
+            state = None if job is None else job.state
+            log.error(
+                "assignment of a job nobody accepted",
+                extra={"job": assignment.job.id, "state": state},
+            )
+            if job is not None and job.state == "lost":
+                await self._tell_failed(job)
             return
         if not assignment.url:
             assignment.url = self.config.media_url
-        assignment.token = tokens.remint(assignment.token, job.worker.permission, self.keys)
+        assignment.token = tokens.remint(assignment.token, job.worker.permission, self.ring)
         try:
             await job.worker.link.send(proto.ServerMessage(assignment=assignment))
         except ConnectionError:
             self.roster.end(job, "lost")
             log.error("worker left between offer and assignment", extra={"job": job.id})
+            self._lose(job.key, job.room)
             await self._tell_failed(job)
         else:
-            job.state = "running" if job.ended is None else job.state
+            if job.state == "offered":
+                job.state = "running"
 
     async def _tell_failed(self, job: Job) -> None:
         # The server counts a job as running from the assignment on, whatever became of it.
@@ -188,12 +230,17 @@ class Dispatcher:
 
     # -- what workers say ------------------------------------------------------------------
 
-    async def update_job(self, message: proto.WorkerMessage) -> None:
+    async def update_job(self, worker: Worker, message: proto.WorkerMessage) -> None:
         """A worker tells how its job goes; the server that assigned it hears it too."""
         update = message.update_job
         job = self.roster.jobs.get(update.job_id)
         if job is None:
             return  # from before a restart of the gateway: the server has forgotten it as well
+        if job.worker is not worker and job.state != "detached":
+            log.warning(
+                "update of another worker's job", extra={"worker": worker.id, "job": job.id}
+            )
+            return
         if update.status in ENDED:
             self.roster.end(job)
         await self._tell(job, message)
@@ -204,14 +251,20 @@ class Dispatcher:
         except ConnectionError:
             log.warning("server did not hear of a job", extra={"job": job.id})
 
-    def public_load(self) -> tuple[float, bool]:
-        """Load (0 to 1) and fullness of the gateway as one worker of the public key."""
-        return self._load_of(policy.public_colours(self.rules))
-
-    def dark_load(self, colour: Colour) -> tuple[float, bool]:
-        """The same for the dark key of one colour."""
-        return self._load_of((colour,))
-
-    def _load_of(self, colours: tuple[Colour, ...]) -> tuple[float, bool]:
-        load = policy.capacity(colours, self.roster.candidates())
+    def load(self, key: Key) -> tuple[float, bool]:
+        """Load (0 to 1) and fullness of the gateway as one worker of that key."""
+        rules = self.rulebook.rules(key.agent)
+        only = key.only
+        colours = policy.public_colours(rules) if only is None else policy.dark_colours(only, rules)
+        ranked = self.roster.ranked[key.agent, key.kind]
+        if self._closing:
+            return policy.HIGHEST_LOAD, False  # others are asked first, and we before nobody
+        load = policy.capacity(colours, ranked)
         return (1.0, True) if load is None else (load, False)
+
+
+def _rejection(job_id: str) -> proto.WorkerMessage:
+    message = proto.WorkerMessage()
+    message.availability.job_id = job_id
+    message.availability.available = False
+    return message

@@ -6,6 +6,8 @@ import json
 import logging
 import time
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 _PLAIN = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "taskName"}
 
 
@@ -24,6 +26,22 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+class NoStrangersBytes(logging.Filter):
+    """What is no HTTP is told without its bytes: they may hold a token, and be as long as they
+    like."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Every record stays, such a one without its exception."""
+        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+            record.exc_info = None
+        return True
+
+
+http = logging.getLogger("releve.gateway.http")
+"""For aiohttp's servers."""
+http.addFilter(NoStrangersBytes())
 
 
 def configure() -> None:

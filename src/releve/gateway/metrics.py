@@ -2,57 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import collections
+from collections.abc import Iterable, Sequence
+from itertools import product
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from releve.gateway.policy import COLOURS, Rules
-from releve.gateway.workers import Roster
+from releve.gateway.policy import COLOURS
+from releve.gateway.roster import Roster
+from releve.gateway.rulebook import Rulebook
 
 
 class LiveState(Collector):
     """Gauges read from the live state at scrape time, so that they can never drift from it."""
 
-    def __init__(self, roster: Roster, rules: Callable[[], Rules]) -> None:
+    def __init__(self, agents: Sequence[str], roster: Roster, rulebook: Rulebook) -> None:
+        self._agents = agents
         self._roster = roster
-        self._rules = rules
+        self._rulebook = rulebook
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
-        """One sample per colour of workers, jobs, weight and cordon."""
-        rules = self._rules()
-        workers = list(self._roster.workers.values())
-        running = self._roster.running()
+    def collect(self) -> Iterable[Metric]:
+        """Per agent and colour: workers, jobs, weight and cordon; per agent: flips."""
+        rules = self._rulebook.decisions.agents
+        workers = collections.Counter((w.agent, w.colour) for w in self._roster.workers.values())
+        jobs = collections.Counter(
+            (j.worker.agent, j.worker.colour) for j in self._roster.running()
+        )
         readings = {
-            "workers": ("Connected workers", lambda c: sum(w.colour == c for w in workers)),
-            "jobs": ("Running jobs", lambda c: sum(j.worker.colour == c for j in running)),
-            "weight": ("Percentage of new rooms", lambda c: rules.weights[c]),
-            "cordoned": ("1 when the colour takes nothing", lambda c: int(c in rules.cordoned)),
+            "workers": ("Connected workers", lambda a, c: workers[a, c]),
+            "jobs": ("Running jobs", lambda a, c: jobs[a, c]),
+            "weight": ("Percentage of new rooms", lambda a, c: rules[a].weights[c]),
+            "cordoned": ("1 when the colour takes nothing", lambda a, c: c in rules[a].cordoned),
         }
         for name, (text, read) in readings.items():
-            family = GaugeMetricFamily(f"releve_{name}", text, labels=["colour"])
-            for colour in COLOURS:
-                family.add_metric([colour], float(read(colour)))  # type: ignore[no-untyped-call]
+            family = GaugeMetricFamily(f"releve_{name}", text, labels=["agent", "colour"])
+            for agent, colour in product(self._agents, COLOURS):
+                value = float(read(agent, colour))  # type: ignore[no-untyped-call]
+                family.add_metric([agent, colour], value)
             yield family
+        flips = CounterMetricFamily("releve_flips", "Changes of weights", labels=["agent"])
+        for agent in self._agents:
+            flips.add_metric([agent], self._rulebook.flips[agent])
+        yield flips
 
 
 class Metrics:
     """Counters that the dispatcher moves, and the gauges of the live state."""
 
-    def __init__(self, roster: Roster, rules: Callable[[], Rules]) -> None:
+    def __init__(self, agents: Sequence[str], roster: Roster, rulebook: Rulebook) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(LiveState(roster, rules))
+        self.registry.register(LiveState(agents, roster, rulebook))
         self.offers = Counter(
             "releve_offers",
-            "Offers of the server by outcome and colour",
-            ["outcome", "colour"],
+            "Offers of the server by agent, outcome and colour",
+            ["agent", "outcome", "colour"],
             registry=self.registry,
         )
         self.offer_seconds = Histogram(
             "releve_offer_seconds",
             "From the server's request to the gateway's answer",
-            buckets=(0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 3, 8),
+            ["agent"],
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2, 3),
             registry=self.registry,
         )
-        self.flips = Counter("releve_flips", "Changes of weights", registry=self.registry)
+        self.connected = Gauge(
+            "releve_server_connected",
+            "1 while the key is registered at the server",
+            ["agent", "key"],
+            registry=self.registry,
+        )
+        self.redispatches = Counter(
+            "releve_redispatches",
+            "Rooms dispatched again because their worker died",
+            ["agent"],
+            registry=self.registry,
+        )
+        for agent in agents:
+            self.redispatches.labels(agent)  # 0 until it happens: an increase needs a beginning

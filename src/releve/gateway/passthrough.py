@@ -34,6 +34,10 @@ WEBSOCKET = {
 }
 
 
+MAX_FRAME_BYTES = 1 << 24
+"""Signalling is text and session descriptions; media and data take another way."""
+
+
 def _headers(request: web.Request) -> CIMultiDict[str]:
     dropped = HOP_BY_HOP | WEBSOCKET
     return CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in dropped)
@@ -49,6 +53,8 @@ class Passthrough:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Proxy one request; 502 when the server cannot be reached."""
+        if not request.raw_path.startswith("/"):  # a whole URL would name a server of its own
+            return web.Response(status=400, text="ask for a path")
         try:
             if request.headers.get("Upgrade", "").lower() == "websocket":
                 return await self._socket(request)
@@ -84,10 +90,11 @@ class Passthrough:
             URL(self._ws_url + request.raw_path, encoded=True),
             headers=_headers(request),
             protocols=offered,
-            max_msg_size=0,
+            max_msg_size=MAX_FRAME_BYTES,
         ) as server:
             client = web.WebSocketResponse(
-                protocols=[server.protocol] if server.protocol else (), max_msg_size=0
+                protocols=[server.protocol] if server.protocol else (),
+                max_msg_size=MAX_FRAME_BYTES,
             )
             await client.prepare(request)
             ways = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from functools import lru_cache
+from typing import Literal, NamedTuple, get_args
 
 Colour = Literal["blue", "green"]
 COLOURS: tuple[Colour, ...] = get_args(Colour)
@@ -34,26 +35,79 @@ class Weights:
         return {colour: self[colour] for colour in COLOURS}
 
 
+FRESH_JOB_LOAD = 0.05
+"""What a job adds to a worker's load until the worker reports again; a guess that only spreads
+bursts, because both SDKs report every 0.5 to 2.5 s."""
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One connected worker as the policy sees it; `load` is 0 to 1 as the worker reports it."""
+    """One connected worker as the policy sees it; `load` is 0 to 1 as the worker reports it.
+
+    `fresh` counts what it was asked or given since that report; `silent` is a worker that left
+    its last question unanswered.
+    """
 
     worker: str
     colour: Colour
     load: float = 0.0
     jobs: int = 0
+    fresh: int = 0
     full: bool = False
+    cordoned: bool = False
+    silent: bool = False
+
+
+HIGHEST_LOAD = 0.64
+"""Told to the server at most while somebody may be asked. LiveKit Server offers nothing to a worker
+at its target, 0.65 up to v1.8 and 1.0 later (method: pkg/service/agentservice.go): the room would
+stay silent, although nobody has refused it."""
+
+
+class Rank(NamedTuple):
+    """A worker's place in its colour's order: the smallest is asked first."""
+
+    silent: bool
+    load: float
+    jobs: int
+    worker: str
+
+
+Ranked = Mapping[Colour, Sequence[Rank]]
+"""Per colour the workers that may be asked, in order."""
+
+
+def rank(candidate: Candidate) -> Rank | None:
+    """The place of a worker, or None when it may not be asked.
+
+    Those that answer before those that stayed silent, then the least loaded, then the one with
+    fewest jobs.
+    """
+    if candidate.full or candidate.cordoned:
+        return None
+    load = candidate.load + FRESH_JOB_LOAD * candidate.fresh
+    return Rank(candidate.silent, load, candidate.jobs, candidate.worker)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator has decided: weights, cordons, and who may step in at weight 0."""
+    """What the operator has decided about one agent: weights, cordons, and who may step in at
+    weight 0."""
 
     weights: Weights = Weights()
     cordoned: frozenset[Colour] = frozenset()
     fallback: frozenset[Colour] = frozenset({"blue"})
 
 
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """All that the operator has decided: rules per agent, and addresses that take nothing."""
+
+    agents: Mapping[str, Rules]
+    cordoned_peers: frozenset[str] = frozenset()
+
+
+@lru_cache(maxsize=4096)  # an offer asks several times
 def bucket(room: str) -> int:
     """0 to 99, the same for the same room name in every process and version."""
     return int.from_bytes(hashlib.sha256(room.encode()).digest()[:8], "big") % 100
@@ -79,29 +133,37 @@ def colours_for(room: str, rules: Rules) -> tuple[Colour, ...]:
     return tuple(colour for colour in (first, *others) if colour not in rules.cordoned)
 
 
-def choose(
-    colours: Iterable[Colour], candidates: Collection[Candidate], tried: Collection[str]
-) -> str | None:
+def choose(colours: Iterable[Colour], ranked: Ranked, tried: Collection[str]) -> str | None:
     """The next worker to ask, or None when nobody eligible is left.
 
-    Colours in their order; inside a colour the least loaded, then the one with fewest jobs.
+    Colours in their order, inside a colour by rank; a worker that left its last question
+    unanswered waits until both colours have been through.
     """
+    last_resort: str | None = None
     for colour in colours:
-        eligible = [
-            candidate
-            for candidate in candidates
-            if candidate.colour == colour and not candidate.full and candidate.worker not in tried
-        ]
-        if eligible:
-            best = min(eligible, key=lambda item: (item.load, item.jobs, item.worker))
-            return best.worker
-    return None
+        for place in ranked[colour]:
+            if place.worker in tried:
+                continue
+            if not place.silent:
+                return place.worker
+            last_resort = last_resort or place.worker
+            break
+    return last_resort
 
 
-def capacity(colours: Collection[Colour], candidates: Iterable[Candidate]) -> float | None:
-    """Mean load (0 to 1) of the workers that may be asked; None when there is none."""
-    loads = [item.load for item in candidates if item.colour in colours and not item.full]
-    return sum(loads) / len(loads) if loads else None
+def left_to_ask(colours: Iterable[Colour], ranked: Ranked, tried: Collection[str]) -> int:
+    """How many may still be asked, at most; cheap, and exact while nobody comes or goes."""
+    return max(0, sum(len(ranked[colour]) for colour in colours) - len(tried))
+
+
+def capacity(colours: Collection[Colour], ranked: Ranked) -> float | None:
+    """The load (0 to HIGHEST_LOAD) that the next room would meet; None when nobody may be asked.
+
+    The least loaded worker's, because it is the one that will be asked. A mean would tell the
+    server that the gateway is busy while a worker behind it is idle.
+    """
+    first = [ranked[colour][0].load for colour in colours if ranked[colour]]
+    return min(HIGHEST_LOAD, *first) if first else None
 
 
 def public_colours(rules: Rules) -> tuple[Colour, ...]:
@@ -111,6 +173,11 @@ def public_colours(rules: Rules) -> tuple[Colour, ...]:
         for colour in COLOURS
         if colour not in rules.cordoned and (rules.weights[colour] > 0 or colour in rules.fallback)
     )
+
+
+def dark_colours(colour: Colour, rules: Rules) -> tuple[Colour, ...]:
+    """Colours that may serve a room asked for by the dark name of `colour`: that one or none."""
+    return () if colour in rules.cordoned else (colour,)
 
 
 def parse_weights(raw: Mapping[str, object]) -> Weights:

@@ -3,42 +3,65 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-from releve.gateway.policy import COLOURS, Colour, Rules, parse_weights
+from releve.gateway.config import DEFAULT
+from releve.gateway.policy import COLOURS, Colour, Decisions, Rules, parse_weights
 
 
 class StateError(ValueError):
     """The state file cannot be used; the message says what to do."""
 
 
-def load(path: Path, fallback: frozenset[Colour]) -> Rules:
-    """Rules from the last run, or blue 100 when there was none.
+def load(path: Path, agents: Iterable[str], fallback: frozenset[Colour]) -> Decisions:
+    """Decisions from the last run; an agent of which none are known begins with blue 100.
 
-    Raises StateError for a damaged file: guessing weights would move people's calls.
+    An agent that is not among `agents` any more is kept: it may come back. A file from before
+    there were several is about the default one. Raises StateError for a damaged file: guessing
+    weights would move people's calls.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-        weights = parse_weights(raw["weights"])
-        cordoned = frozenset(raw["cordoned"])
+        told = raw.get("agents", {DEFAULT: raw})
+        found = {agent: _rules(said, fallback) for agent, said in told.items()}
+        peers = frozenset(_address(peer) for peer in raw.get("cordoned_peers", []))
     except FileNotFoundError:
-        return Rules(fallback=fallback)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        found, peers = {}, frozenset()
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StateError(
             f"gateway state {path} is damaged ({error}); remove it to start with blue 100"
         ) from error
+    return Decisions({agent: Rules(fallback=fallback) for agent in agents} | found, peers)
+
+
+def _rules(raw: Any, fallback: frozenset[Colour]) -> Rules:
+    cordoned = frozenset(raw["cordoned"])
     if not cordoned <= set(COLOURS):
-        raise StateError(f"gateway state {path} names unknown colours; remove it")
-    return Rules(weights, cast("frozenset[Colour]", cordoned), fallback)
+        raise ValueError("it names unknown colours")
+    return Rules(parse_weights(raw["weights"]), cordoned, fallback)
 
 
-def save(path: Path, rules: Rules) -> None:
+def _address(peer: object) -> str:
+    return str(ipaddress.ip_address(str(peer)))
+
+
+def save(path: Path, decisions: Decisions) -> None:
     """Replace the file in one step: a crash leaves the old state or the new one."""
-    body = json.dumps({"weights": rules.weights.as_dict(), "cordoned": sorted(rules.cordoned)})
+    body = json.dumps(
+        {
+            "agents": {
+                agent: {"weights": rules.weights.as_dict(), "cordoned": sorted(rules.cordoned)}
+                for agent, rules in decisions.agents.items()
+            },
+            "cordoned_peers": sorted(decisions.cordoned_peers),
+        }
+    )
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

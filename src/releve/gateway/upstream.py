@@ -3,60 +3,63 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
 from google.protobuf.message import DecodeError
 from livekit.protocol import agent as proto
-from livekit.protocol import models
 
-from releve import __version__
-from releve.gateway import tokens
+from releve.gateway import registration, tokens
 from releve.gateway.dispatch import Dispatcher
-from releve.gateway.policy import Colour
+from releve.gateway.key import Key
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
+CONNECT_SECONDS = 5.0
+"""Through a network that swallows packets we would wait far longer than the cut lasts."""
 REPORT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 2.0
 """The workers behind us give up after about 70 s (0.7.2); the server is asked often."""
 
 
-class Upstream:
-    """One registration at the server: key (agent_name, namespace) and the colours it serves."""
+class _Unwanted(Exception):
+    """Nobody behind us takes jobs of this type any more."""
 
-    def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        dispatcher: Dispatcher,
-        agent_name: str,
-        colours: Callable[[str], tuple[Colour, ...]],
-        load: Callable[[], tuple[float, bool]],
-    ) -> None:
-        self.agent_name = agent_name
+
+class Upstream:
+    """One registration at the server."""
+
+    def __init__(self, session: aiohttp.ClientSession, dispatcher: Dispatcher, key: Key) -> None:
+        self.key = key
         self.registered = asyncio.Event()
         self.info: proto.RegisterWorkerResponse | None = None
         self._session = session
         self._dispatcher = dispatcher
-        self._colours = colours
-        self._load = load
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._nudge = asyncio.Event()
-        self._offers: set[asyncio.Task[None]] = set()
+        if key.kind == proto.JobType.JT_ROOM:
+            dispatcher.metrics.connected.labels(key.agent, key).set(0)
+        self._deliveries: set[asyncio.Task[None]] = set()
 
     def describe(self) -> dict[str, object]:
         """The form of GET /state."""
         return {
-            "agent_name": self.agent_name,
-            "namespace": self._dispatcher.config.namespace,
+            **self.key.describe(),
             "connected": self.registered.is_set(),
             "server": self.info.server_info.version if self.info else None,
         }
+
+    @property
+    def wanted(self) -> bool:
+        """Room jobs always; another type only while a worker of that type is connected."""
+        agent, kind = self.key.agent, self.key.kind
+        return kind == proto.JobType.JT_ROOM or self._dispatcher.roster.types[agent, kind] > 0
 
     def report_soon(self) -> None:
         """Our workers changed: tell the server now rather than at the next report."""
@@ -69,93 +72,89 @@ class Upstream:
         await self._socket.send_bytes(message.SerializeToString())
 
     async def run(self) -> None:
-        """Stay registered until cancelled; waits grow to 2 s and are jittered."""
+        """Stay registered until cancelled, as long as we are wanted; waits grow to 2 s and are
+        jittered."""
         wait = 0.1
         while True:
+            while not self.wanted:
+                self._nudge.clear()
+                await self._nudge.wait()
             began = time.monotonic()
             try:
                 await self._session_once()
+            except* _Unwanted:
+                log.info("not registered any more", extra=self._facts)
             except* (aiohttp.ClientError, OSError, DecodeError) as lost:
                 why = "; ".join(str(error) for error in lost.exceptions)
-                log.warning("server lost", extra={"key": self.agent_name, "why": why})
+                log.warning("server lost", extra={**self._facts, "why": why})
             lasted = time.monotonic() - began
             wait = 0.1 if lasted > LONGEST_WAIT_SECONDS else min(LONGEST_WAIT_SECONDS, wait * 2)
             await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311  jitter
 
     async def _session_once(self) -> None:
         config = self._dispatcher.config
-        headers = {"Authorization": f"Bearer {tokens.mint_worker(self._dispatcher.keys)}"}
-        async with self._session.ws_connect(
-            f"{config.server_url}/agent",
-            headers=headers,
-            heartbeat=HEARTBEAT_SECONDS,
-            max_msg_size=0,
-        ) as socket:
-            await socket.send_bytes(self._registration().SerializeToString())
-            answer = await socket.receive()
-            if answer.type is not aiohttp.WSMsgType.BINARY:
-                raise ConnectionResetError("the server closed instead of registering us")
-            first = proto.ServerMessage.FromString(answer.data)
-            if not first.HasField("register"):
-                raise ConnectionResetError("the server's first message was not a registration")
-            self.info = first.register
+        headers = {"Authorization": f"Bearer {tokens.mint_worker(self._dispatcher.ring.current)}"}
+        async with contextlib.AsyncExitStack() as stack:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                socket = await stack.enter_async_context(
+                    self._session.ws_connect(
+                        f"{config.server_url}/agent",
+                        headers=headers,
+                        heartbeat=HEARTBEAT_SECONDS,
+                        max_msg_size=0,
+                    )
+                )
+                self.info = await registration.register(socket, self.key)
             self._socket = socket
-            self.registered.set()
-            log.info("registered at the server", extra={"key": self.agent_name})
+            self._turn(True)
+            log.info("registered at the server", extra=self._facts)
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._report())
                     async for frame in socket:
                         if frame.type is aiohttp.WSMsgType.BINARY:
-                            await self._receive(proto.ServerMessage.FromString(frame.data))
+                            self._receive(proto.ServerMessage.FromString(frame.data))
                     raise ConnectionResetError("the server closed the connection")
             finally:
-                self.registered.clear()
                 self._socket = None
-                for offer in self._offers:  # the server has moved on: nobody waits for the answers
-                    offer.cancel()
+                self._turn(False)
+                self._dispatcher.server_lost(self)
 
-    def _registration(self) -> proto.WorkerMessage:
-        message = proto.WorkerMessage()
-        register = message.register
-        register.type = proto.JobType.JT_ROOM
-        register.agent_name = self.agent_name
-        register.namespace = self._dispatcher.config.namespace
-        register.version = f"releve-{__version__}"
-        register.allowed_permissions.CopyFrom(
-            models.ParticipantPermission(
-                can_publish=True,
-                can_subscribe=True,
-                can_publish_data=True,
-                can_update_metadata=True,
-                agent=True,
-            )
-        )
-        return message
+    def _turn(self, here: bool) -> None:
+        (self.registered.set if here else self.registered.clear)()
+        connected = self._dispatcher.metrics.connected
+        if here or self.wanted:
+            connected.labels(self.key.agent, self.key).set(here)
+        else:
+            connected.remove(self.key.agent, self.key)
+        self._dispatcher.events.publish("server", **self._facts, here=here)
 
-    async def _receive(self, message: Any) -> None:
+    @property
+    def _facts(self) -> dict[str, str]:
+        return {"agent": self.key.agent, "key": str(self.key)}
+
+    def _receive(self, message: Any) -> None:
         kind = message.WhichOneof("message")
+        # In tasks of their own: one slow worker must not hold up other rooms. They begin in order.
         if kind == "availability":
-            # In a task of its own: one slow worker must not hold up other rooms.
-            offer = asyncio.create_task(self._offer(message.availability))
-            self._offers.add(offer)
-            offer.add_done_callback(self._offers.discard)
+            self._dispatcher.offer(self, self.key, message.availability)
         elif kind == "assignment":
-            await self._dispatcher.assign(message.assignment)
+            self._deliver(self._dispatcher.assign(message.assignment))
         elif kind == "termination":
-            await self._dispatcher.terminate(message.termination)
+            self._deliver(self._dispatcher.terminate(message.termination))
 
-    async def _offer(self, request: proto.AvailabilityRequest) -> None:
-        try:
-            await self._dispatcher.offer(self, request, self._colours)
-        except ConnectionError:
-            log.warning("server left during an offer", extra={"job": request.job.id})
+    def _deliver(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._deliveries.add(task)
+        task.add_done_callback(self._deliveries.discard)
 
     async def _report(self) -> None:
         """Tell load and fullness at once, then on every change and once a second."""
         while True:
             self._nudge.clear()
-            load, full = self._load()
+            if not self.wanted:
+                raise _Unwanted
+            load, full = self._dispatcher.load(self.key)
             update = proto.WorkerMessage()
             update.update_worker.load = load
             update.update_worker.status = (

@@ -1,24 +1,16 @@
-"""The workers connected to the gateway and the jobs it has handed out."""
+"""A worker connected to the gateway, and a job that it has taken."""
 
 from __future__ import annotations
 
-import asyncio
-import itertools
-import logging
 import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from livekit.protocol import agent as proto
 from livekit.protocol import models
 
-from releve.gateway.policy import Candidate, Colour
-
-log = logging.getLogger(__name__)
-
-KEEP_ENDED_JOBS = 2000
-"""Ended jobs remembered for GET /jobs; enough for the story of a run, bounded for good."""
+from releve.gateway.key import Key
+from releve.gateway.policy import Candidate, Colour, Rank
 
 
 class Link(Protocol):
@@ -28,20 +20,32 @@ class Link(Protocol):
         """Send one protobuf message; raises ConnectionError when the peer is gone."""
 
 
-@dataclass(eq=False)
+class Round(Protocol):
+    """An offer that is asking workers; `message` is None when the worker has left."""
+
+    def hear(self, worker: Worker, message: proto.WorkerMessage | None) -> None:
+        """Take a worker's answer, whenever it comes."""
+
+
+@dataclass(eq=False, slots=True)
 class Worker:
     """One agent worker; exists as long as its connection does."""
 
     id: str
+    agent: str
     colour: Colour
     link: Link
     register: proto.RegisterWorkerRequest
     peer: str
     load: float = 0.0
+    fresh: int = 0
     full: bool = False
+    cordoned: bool = False
+    silent: bool = False
     jobs: set[str] = field(default_factory=set)
     registered: float = field(default_factory=time.monotonic)
-    answers: dict[str, asyncio.Future[proto.WorkerMessage]] = field(default_factory=dict)
+    asked: dict[str, Round] = field(default_factory=dict)
+    place: Rank | None = None
 
     @property
     def permission(self) -> models.ParticipantPermission:
@@ -54,39 +58,66 @@ class Worker:
 
     def candidate(self) -> Candidate:
         """This worker as the policy sees it, now."""
-        return Candidate(self.id, self.colour, self.load, len(self.jobs), self.full)
+        return Candidate(
+            self.id,
+            self.colour,
+            self.load,
+            len(self.jobs),
+            self.fresh + len(self.asked),
+            self.full,
+            self.cordoned,
+            self.silent,
+        )
 
     def describe(self) -> dict[str, object]:
         """The form of GET /state."""
         return {
             "id": self.id,
+            "agent": self.agent,
             "colour": self.colour,
             "peer": self.peer,
             "version": self.register.version,
             "agent_name": self.register.agent_name,
             "namespace": self.register.namespace,
+            "type": proto.JobType.Name(self.register.type),
             "load": round(self.load, 3),
             "full": self.full,
+            "cordoned": self.cordoned,
+            "silent": self.silent,
             "jobs": len(self.jobs),
             "registered": self.registered,
         }
 
+    def answer(self, message: proto.WorkerMessage) -> None:
+        """Bring an answer to the offer it belongs to, if that is still open."""
+        job_id = message.availability.job_id
+        if not job_id and not message.availability.available and len(self.asked) == 1:
+            # 0.7.2 names no job when the agent's own request function neither took nor refused.
+            (job_id,) = self.asked
+        if (round_ := self.asked.get(job_id)) is not None:
+            round_.hear(self, message)
+
     def gone(self) -> None:
         """Tell everybody who waits for an answer that none will come."""
-        for answer in self.answers.values():
-            if not answer.done():
-                answer.set_exception(ConnectionResetError("worker left"))
-        self.answers.clear()
+        for round_ in list(self.asked.values()):
+            round_.hear(self, None)
+        self.asked.clear()
 
 
 @dataclass(eq=False)
 class Job:
-    """One assignment from acceptance to its end; times in monotonic seconds."""
+    """One assignment from acceptance to its end; times in monotonic seconds.
+
+    `sid` is this room's and no later one's of the same name; `key` the one it was offered under.
+    """
 
     id: str
     room: str
+    sid: str
+    key: Key
     worker: Worker
     upstream: Link
+    identity: str = ""
     state: Literal["offered", "running", "ended", "detached", "lost"] = "offered"
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
@@ -96,64 +127,10 @@ class Job:
         return {
             "job": self.id,
             "room": self.room,
+            "agent": self.worker.agent,
             "colour": self.worker.colour,
             "worker": self.worker.id,
             "state": self.state,
             "started": self.started,
             "ended": self.ended,
         }
-
-
-class Roster:
-    """All workers and jobs; plain bookkeeping, no I/O."""
-
-    def __init__(self) -> None:
-        self.workers: dict[str, Worker] = {}
-        self.jobs: OrderedDict[str, Job] = OrderedDict()
-        self._numbers = itertools.count(1)
-
-    def next_id(self, colour: Colour) -> str:
-        """A worker id that tells its colour in the agent's own log."""
-        return f"RW_{colour}_{next(self._numbers)}"
-
-    def candidates(self) -> list[Candidate]:
-        """Every worker as the policy sees it."""
-        return [worker.candidate() for worker in self.workers.values()]
-
-    def add(self, worker: Worker) -> None:
-        """A worker has registered."""
-        self.workers[worker.id] = worker
-        log.info("worker registered", extra={"worker": worker.describe()})
-
-    def remove(self, worker: Worker) -> None:
-        """A worker's connection has ended; its jobs may live on in their own processes."""
-        self.workers.pop(worker.id, None)
-        worker.gone()
-        log.info("worker left", extra={"worker": worker.id, "jobs": sorted(worker.jobs)})
-        for job_id in sorted(worker.jobs):
-            self.end(self.jobs[job_id], "detached")
-
-    def accept(self, job: Job) -> None:
-        """A worker has accepted an offer."""
-        self.jobs[job.id] = job
-        job.worker.jobs.add(job.id)
-        self._forget_old()
-
-    def end(self, job: Job, state: Literal["ended", "detached", "lost"] = "ended") -> None:
-        """A job is over (ended), its worker left before the assignment (lost), or the worker's
-        connection is gone while the call may live on in a process of its own (detached)."""
-        if job.ended is None:
-            job.state, job.ended = state, time.monotonic()
-            job.worker.jobs.discard(job.id)
-            log.info("job over", extra={"job": job.id, "room": job.room, "state": state})
-
-    def running(self) -> list[Job]:
-        """Jobs that are not over."""
-        return [job for job in self.jobs.values() if job.ended is None]
-
-    def _forget_old(self) -> None:
-        excess = len(self.jobs) - KEEP_ENDED_JOBS
-        if excess > 0:
-            over = [job.id for job in self.jobs.values() if job.ended is not None]
-            for job_id in over[:excess]:
-                del self.jobs[job_id]

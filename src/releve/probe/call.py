@@ -11,8 +11,10 @@ from typing import Protocol
 
 from livekit import rtc
 
-from releve.probe import signal
+from releve.probe import signal, webrtc
+from releve.probe.audio import FRAME_MS as MIC_MS
 from releve.probe.audio import Ear, Mic
+from releve.probe.changes import Changes
 from releve.probe.room import Server, connect, join_token
 
 CLOSE_SECONDS = 3.0
@@ -32,6 +34,8 @@ class Agent:
     joined: float
     audio: float | None = None
     """When its audio track was seen published."""
+    heard: float | None = None
+    """When we were subscribed to its audio track."""
     left: float | None = None
 
 
@@ -42,10 +46,11 @@ def new_room_name(suite: str) -> str:
 class Call:
     """A caller in one room: `open` it, `wait` for states, `close` it.
 
-    present: agents in the room now, by identity. seen: every agent that ever was in it.
-    most_present: the most agents at one instant. ears: one per agent track heard, with the
-    agent's identity. reconnecting: the SDK has lost the server and is trying to come back;
-    steady_since: when it last did. lost: why the connection ended without us, or None.
+    room: the SDK's, for whatever else a suite attends to. present: agents in the room now, by
+    identity. seen: every agent that ever was in it. most_present: the most agents at one instant.
+    ears: one per agent track heard, with the agent's identity. reconnecting: the SDK has lost the
+    server and is trying to come back; steady_since: when it last did. lost: why the connection
+    ended without us, or None.
     """
 
     def __init__(
@@ -55,18 +60,25 @@ class Call:
         *,
         identity: str | None = None,
         frame_ms: int = 10,
+        mic_ms: int = MIC_MS,
         keep_seconds: float = 60.0,
+        bed: bool = True,
+        relay: bool = False,
         tell: Tell = lambda event, **fields: None,
     ) -> None:
         """`frame_ms`: length of received frames; `keep_seconds`: how much of them is kept.
 
-        `tell` hears "agent" and "agent_left" (identity), and "two_agents" (identities) as they
-        happen, with the fields of the sentinels' record.
+        `mic_ms`: length of the frames that we say.
+        `bed`: the microphone says a tone whenever it says nothing else; people do not.
+        `relay`: media by the server's TURN servers only.
+        `tell` hears "agent" and "agent_left" (identity), "two_agents" (identities) and
+        "reconnecting" as they happen, with the fields of the sentinels' record.
         """
         self.server = server
         self.identity = identity or f"caller-{secrets.token_hex(4)}"
         self.room_name = room_name
         self.bed_hertz = signal.bed_hertz(signal.seed(room_name))
+        self.room = rtc.Room()
         self.present: dict[str, Agent] = {}
         self.seen: list[Agent] = []
         self.ears: list[tuple[str, Ear]] = []
@@ -76,9 +88,9 @@ class Call:
         self.lost: str | None = None
         self.opened = self.connected = 0.0
         self._tell = tell
-        self._frame_ms, self._keep_seconds = frame_ms, keep_seconds
-        self._room = rtc.Room()
-        self._changed = asyncio.Event()
+        self._frame_ms, self._mic_ms, self._keep_seconds = frame_ms, mic_ms, keep_seconds
+        self._bed, self._relay = bed, relay
+        self._changed = Changes()
         self._mic: Mic | None = None
         self._talking: asyncio.Task[None] | None = None
         self._closing = False
@@ -96,18 +108,18 @@ class Call:
         self.opened = time.monotonic()
         self._attend()
         token = join_token(self.server, self.room_name, self.identity)
-        await connect(self._room, self.server.url, token, subscribe=talk)
+        await connect(self.room, self.server.url, token, subscribe=talk, relay=self._relay)
         self.connected = time.monotonic()
-        for participant in self._room.remote_participants.values():
+        for participant in self.room.remote_participants.values():
             self._joined(participant)
             for publication in participant.track_publications.values():
                 self._published(publication, participant)
         if talk:
-            self._mic = Mic(self.bed_hertz)
+            self._mic = Mic(self.bed_hertz if self._bed else None, self._mic_ms)
             options = rtc.TrackPublishOptions(
                 source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False
             )
-            await self._room.local_participant.publish_track(self._mic.track, options)
+            await self.room.local_participant.publish_track(self._mic.track, options)
             self._talking = asyncio.create_task(self._mic.run())
             self._talking.add_done_callback(self._mic_ended)
 
@@ -117,20 +129,26 @@ class Call:
         chirp = signal.chirp(signal.seed(self.room_name, number))
         return chirp, await self._mic.say(chirp)
 
+    async def speak(self, sound: signal.Samples) -> float:
+        """Say any sound (48 kHz, 1.0 is loudest): when its last sample has been said."""
+        assert self._mic is not None, "a watcher cannot speak"
+        return await self._mic.say(sound) + len(sound) / signal.RATE
+
     async def wait(self, holds: Callable[[], bool], seconds: float) -> bool:
         """Wait until `holds()` after some change of the call's state; False after `seconds`."""
-        try:
-            async with asyncio.timeout(max(0.0, seconds)):
-                while not holds():
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            return holds()
-        return True
+        return await self._changed.until(holds, seconds)
 
     def wake(self) -> None:
         """Make `wait` look again at a condition that is not the call's own."""
         self._changed.set()
+
+    async def statistics(
+        self, agent: str | None
+    ) -> tuple[webrtc.Statistics | None, webrtc.Statistics | None]:
+        """What WebRTC counted of what was heard of that agent, and of what we said."""
+        ears = [ear for who, ear in self.ears if who == agent]
+        heard = await webrtc.received(ears[-1].track) if ears else None
+        return heard, await webrtc.sent(self._mic.track) if self._mic is not None else None
 
     async def close(self) -> None:
         """Leave the room and stop every task; safe to call twice, or after a loss."""
@@ -142,14 +160,14 @@ class Call:
             await ear.aclose()
         if self._mic is not None:
             await self._mic.aclose()
-        if self._room.isconnected():
+        if self.room.isconnected():
             try:
-                await asyncio.wait_for(self._room.disconnect(), CLOSE_SECONDS)
+                await asyncio.wait_for(self.room.disconnect(), CLOSE_SECONDS)
             except TimeoutError:
                 self._lose(f"no answer to leaving within {CLOSE_SECONDS:.0f} s")
 
     def _attend(self) -> None:
-        room = self._room
+        room = self.room
         room.on("participant_connected", self._joined)
         room.on("participant_disconnected", self._left)
         room.on("track_published", self._published)
@@ -203,9 +221,12 @@ class Call:
         if participant.identity in self.present and isinstance(track, rtc.RemoteAudioTrack):
             ear = Ear(track, self._frame_ms, self._keep_seconds)
             self.ears.append((participant.identity, ear))
+            self.present[participant.identity].heard = time.monotonic()
             self._changed.set()
 
     def _set_reconnecting(self, reconnecting: bool) -> None:
+        if reconnecting and not self.reconnecting:
+            self._tell("reconnecting")
         self.reconnecting = reconnecting
         self.steady_since = time.monotonic()
         self._changed.set()
@@ -221,6 +242,19 @@ class Call:
 
 
 def is_agent(participant: rtc.RemoteParticipant) -> bool:
-    """As the app decides it: by kind, else by an identity that contains "agent"."""
+    """By kind, or by the identity as the app does it."""
     agent_kind: bool = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
-    return agent_kind or "agent" in participant.identity
+    return agent_kind or app_finds(participant.identity)
+
+
+def app_finds(identity: str) -> bool:
+    """Whether the app takes a participant for the agent: it goes by the identity alone."""
+    return "agent" in identity
+
+
+def stranger(identity: str, room_name: str) -> str:
+    """The sentence for an agent that the app would not find."""
+    return (
+        f"the app would not find agent {identity} in {room_name}: "
+        'an identity that contains "agent" is needed'
+    )

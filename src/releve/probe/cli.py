@@ -1,122 +1,179 @@
-"""`releve probe`: what a caller hears, measured. Exit 0 pass, 1 gate failed, 2 environment."""
+"""`releve probe`: what a caller hears, measured. Exit 0 pass, 1 gate failed, 2 environment.
+
+Suites that judge an agent; cli_calls.py has the commands about calls that are held.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
+from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from releve import keys
-from releve.probe import record
-from releve.probe.room import Server, ServerError
+from releve.probe import cli_calls
+from releve.probe.options import (
+    AgentName,
+    Colour,
+    KeysFile,
+    Limits,
+    Name,
+    Out,
+    Url,
+    environment,
+    gates_of,
+    judge,
+    server_at,
+)
 
 app = typer.Typer(
     help="Synthetic calls that measure what a caller hears.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-Url = Annotated[str, typer.Option(help="LiveKit server, ws:// or wss://")]
-KeysFile = Annotated[Path, typer.Option(help="YAML `<api key>: <api secret>`, mode 0600")]
+cli_calls.add_to(app)
 
 
 @app.command()
 def echo(
     url: Url,
     keys_file: KeysFile,
-    name: Annotated[str, typer.Option(help="the probe's name in the report")],
-    colour: Annotated[str, typer.Option(help="blue or green: who is measured")],
-    agent_name: Annotated[
-        str | None, typer.Option(help="dispatch to this agent name only (a dark colour)")
-    ] = None,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
     calls: Annotated[int, typer.Option(min=1, max=20)] = 2,
     chirps: Annotated[int, typer.Option(min=1, max=60, help="per call")] = 20,
     floor: Annotated[
         bool, typer.Option("--floor", help="caller to caller in the same run")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="write the probe object here")] = None,
+    limit: Limits = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="judge by this gate alone; may be repeated")
+    ] = None,
+    out: Out = None,
 ) -> None:
     """Call an echoing agent, time chirps there and back, and judge them by the gates."""
-    from releve.probe import echo as echo_suite  # scipy costs a second: only who needs it pays
+    from releve.probe import echo as suite  # scipy costs a second: only who needs it pays
 
-    server = _server(url, keys_file, agent_name)
-    try:
-        probe = asyncio.run(
-            echo_suite.run(server, name, colour, calls=calls, chirps=chirps, floor=floor)
-        )
-    except ServerError as error:
-        raise _environment(str(error)) from error
-    text = json.dumps(probe, indent=2)
-    if out is None:
-        typer.echo(text)
-    else:
-        try:
-            out.write_text(text + "\n", encoding="utf-8")
-        except OSError as error:
-            raise _environment(f"--out {out}: {error.strerror}") from error
-    if not probe["passed"]:
-        typer.echo(f"probe {name} of {colour} failed: {probe['reason']}", err=True)
-        raise typer.Exit(1)
+    judges = gates_of("echo", limit, gate)
+    if too_few := suite.too_few(judges, calls, chirps):
+        raise environment(too_few)
+    server = server_at(url, keys_file, agent_name)
+    judge(suite.run(server, name, colour, judges, calls=calls, chirps=chirps, floor=floor), out)
 
 
 @app.command()
-def hold(
+def connect(
     url: Url,
     keys_file: KeysFile,
-    record: Annotated[Path, typer.Option(help="JSON lines are appended here")],
-    calls: Annotated[int, typer.Option(min=0, max=20, help="calls held")] = 3,
-    every: Annotated[float, typer.Option(min=0.2, help="seconds between new rooms")] = 2.0,
-    arrival_seconds: Annotated[float, typer.Option(min=1, help="how long a new room lives")] = 6.0,
-    max_seconds: Annotated[float, typer.Option(min=1, help="end by itself after this")] = 1800.0,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    row: Annotated[int, typer.Option(min=1, max=100, help="calls one after the other")] = 5,
+    at_once: Annotated[int, typer.Option(min=0, max=20, help="calls at the same time")] = 3,
+    limit: Limits = None,
+    out: Out = None,
 ) -> None:
-    """Hold calls and open new rooms until SIGTERM, writing down what happens to them."""
-    from releve.probe import hold as hold_suite
+    """Join, wait for the agent's audio, leave; and come with tokens that must be refused."""
+    from releve.probe import connect as suite
 
-    server = _server(url, keys_file, None)
-    plan = hold_suite.Plan(calls, every, arrival_seconds, max_seconds)
-    try:
-        asyncio.run(hold_suite.run(server, record, plan))
-    except ServerError as error:
-        raise _environment(str(error)) from error
-    except OSError as error:
-        raise _environment(f"--record {record}: {error.strerror}") from error
+    judges = gates_of("connect", limit)
+    server = server_at(url, keys_file, agent_name)
+    judge(suite.run(server, name, colour, judges, row=row, at_once=at_once), out)
 
 
 @app.command()
-def calls(
-    record_file: Annotated[Path, typer.Option("--record", help="the sentinels' record")],
-    since: Annotated[float, typer.Option(help="monotonic seconds at which the run began")],
+def network(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    cut: Annotated[float, typer.Option(min=1, max=30, help="seconds in which nothing passes")] = 5,
+    limit: Limits = None,
+    out: Out = None,
 ) -> None:
-    """Judge what the sentinels have seen: no call dropped, without agent or with two."""
-    try:
-        events = record.read(record_file)
-    except (OSError, ValueError) as error:
-        raise _environment(f"--record {record_file}: {error}") from error
-    until = max((event["t"] for event in events), default=since)
-    found = record.summarise(events, since, until)
-    typer.echo(json.dumps(found))
-    for metric in ("dropped", "without_agent", "with_two_agents"):
-        if found[metric] != 0:
-            typer.echo(f"gate calls failed: {metric} is {found[metric]}, limit 0", err=True)
-            raise typer.Exit(1)
-    if found["sentinels"] == 0:
-        typer.echo("gate calls failed: no sentinel was on the line: not enough data", err=True)
-        raise typer.Exit(1)
+    """Cut a caller off an echoing agent, and be one whose network lets no UDP through."""
+    from releve.probe import network as suite
+
+    judges = gates_of("network", limit)
+    server = server_at(url, keys_file, agent_name)
+    judge(suite.run(server, name, colour, judges, cut_seconds=cut), out)
 
 
-def _server(url: str, keys_file: Path, agent_name: str | None) -> Server:
-    # The SDK logs each refused attempt with its token in full; ServerError says it without.
-    logging.getLogger("livekit").setLevel(logging.CRITICAL)
-    try:
-        return Server(url, keys.load(keys_file), agent_name)
-    except keys.KeysError as error:
-        raise _environment(str(error)) from error
+@app.command("app")
+def as_app(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    chirps: Annotated[int, typer.Option(min=1, max=60)] = 20,
+    browser: Annotated[
+        Path | None, typer.Option(help="in headless Chromium, by this livekit-client.umd.js")
+    ] = None,
+    limit: Limits = None,
+    out: Out = None,
+) -> None:
+    """Do what the Flutter app does, and check every answer of the server that it relies on."""
+    from releve.probe.app import in_browser, suite
+
+    judges = gates_of("app", limit)
+    server = server_at(url, keys_file, agent_name)
+    if browser is None:
+        run = suite.run(server, name, colour, judges, chirps=chirps)
+    else:
+        run = in_browser.run(server, name, colour, judges, chirps=chirps, library=browser)
+    judge(run, out, file=f"--browser {browser}")
 
 
-def _environment(sentence: str) -> typer.Exit:
-    typer.echo(sentence, err=True)
-    return typer.Exit(2)
+@app.command()
+def conversation(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    calls: Annotated[int, typer.Option(min=1, max=20, help="calls one after the other")] = 2,
+    sentence: Annotated[
+        Path | None, typer.Option(help="WAV of 16-bit samples; without it `let us begin`")
+    ] = None,
+    expect: Annotated[
+        list[str] | None, typer.Option(help="words a reply must have; may be repeated")
+    ] = None,
+    limit: Limits = None,
+    out: Out = None,
+) -> None:
+    """Say a sentence to a talking agent, time its reply, and read its transcription."""
+    from releve.probe import conversation as suite
+
+    judges = gates_of("conversation", limit)
+    server = server_at(url, keys_file, agent_name)
+    with resources.as_file(resources.files("releve.probe") / "let-us-begin.wav") as ours:
+        try:
+            samples = suite.load(sentence or ours)
+        except suite.SentenceError as error:
+            raise environment(f"--sentence {error}") from error
+    run = suite.run(server, name, colour, judges, samples, calls=calls, expect=expect or ())
+    judge(run, out)
+
+
+@app.command()
+def compare(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    beside: Annotated[str, typer.Option(help="agent name that reaches the other colour alone")],
+    agent_name: AgentName = None,
+    calls: Annotated[int, typer.Option(min=2, max=10, help="of each colour")] = 2,
+    chirps: Annotated[int, typer.Option(min=10, max=120, help="per call")] = 20,
+    limit: Limits = None,
+    out: Out = None,
+) -> None:
+    """Call two colours in the same seconds: proven no slower than the other, else exit 1."""
+    from releve.probe import compare as suite
+
+    (gate,) = gates_of("compare", limit)
+    server, other = (server_at(url, keys_file, who) for who in (agent_name, beside))
+    judge(suite.run(server, other, name, colour, gate, calls=calls, chirps=chirps), out)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import resources
 from typing import Literal
+
+import yaml
+from pydantic import TypeAdapter
 
 Comparison = Literal["at least", "at most", "below"]
 
@@ -27,8 +31,19 @@ class Gate:
     metric: str
     comparison: Comparison
     limit: float
-    unit: str
     reason: str
+    unit: str = ""
+
+    def judged(self, metrics: Mapping[str, float | None]) -> dict[str, object]:
+        """The gate as a report shows it: what it asks for, the figure, and whether it held."""
+        asked = {name: getattr(self, name) for name in ("key", "metric", "comparison", "limit")}
+        held = self.failure(metrics) is None
+        return asked | {
+            "unit": self.unit,
+            "reason": self.reason,
+            "value": metrics.get(self.metric),
+            "held": held,
+        }
 
     def failure(self, metrics: Mapping[str, float | None]) -> str | None:
         """A sentence with the figure and the limit, or None when the gate holds.
@@ -54,21 +69,31 @@ def _figure(value: float) -> str:
     return f"{value:.6g}"
 
 
-ECHO = (
-    Gate(
-        key="valid_fraction_min",
-        metric="valid fraction of chirps",
-        comparison="at least",
-        limit=0.95,
-        unit="",
-        reason="a caller must hear the answer to what they say",
-    ),
-    Gate(
-        key="rtt_p95_ms_max",
-        metric="RTT p95",
-        comparison="below",
-        limit=200.0,
-        unit=" ms",
-        reason="beyond it people talk over each other",
-    ),
-)
+class GateError(ValueError):
+    """A gate or limit that was asked for cannot be; the message says which there are."""
+
+
+def of(suite: str, limits: Iterable[str] = (), only: Iterable[str] = ()) -> list[Gate]:
+    """The gates of a suite, as gates.yaml beside this file has them.
+
+    `limits` are overrides `<key>=<number>`; of `only`, if given, the keys that judge.
+    Raises GateError.
+    """
+    path = resources.files("releve.probe") / "gates.yaml"
+    gates = TypeAdapter(dict[str, list[Gate]]).validate_python(yaml.safe_load(path.read_text()))
+    known = {gate.key: gate for gate in gates[suite]}
+    for limit in limits:
+        key, _, number = limit.partition("=")
+        gate = known[_known(key, known)]
+        try:
+            known[key] = replace(gate, limit=float(number))
+        except ValueError:
+            raise GateError(f"{limit}: not a number") from None
+    chosen = {_known(key, known) for key in only} or set(known)
+    return [gate for gate in known.values() if gate.key in chosen]
+
+
+def _known(key: str, known: Mapping[str, Gate]) -> str:
+    if key not in known:
+        raise GateError(f"no gate is called {key!r}; there are {', '.join(known)}")
+    return key

@@ -20,6 +20,7 @@ from releve.probe.call import Call, new_room_name
 from releve.probe.listen import KEEP_SECONDS, Heard, Listener
 from releve.probe.record import Recorder
 from releve.probe.room import Server, ServerError
+from releve.probe.tally import Tally
 
 log = logging.getLogger(__name__)
 
@@ -28,33 +29,42 @@ DEAF_SECONDS = 10.0
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 GRACE_SECONDS = 3.0  # after a reconnection, for the agent to be seen again
+TELL_SECONDS = 20.0
 STOP_SECONDS = 6.0  # within the ten a container gets between SIGTERM and SIGKILL
-FRAME_MS = 20
+EAR_MS, MIC_MS = 20, 100  # long frames: a sentinel is to take little from those it watches
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How many calls to hold, seconds between arrivals and how long each lives, when to end."""
+    """How many calls to hold, seconds between arrivals and how long each lives, when to end.
+
+    Without `every` there are no arrivals.
+    """
 
     calls: int
-    every: float
+    every: float | None
     arrival_seconds: float
     max_seconds: float
 
 
-async def run(server: Server, record: Path, plan: Plan) -> None:
+async def run(server: Server, record: Path, plan: Plan, tell: Callable[[str], None]) -> None:
     """Hold until SIGTERM, SIGINT or `plan.max_seconds`; then close every call and return.
+
+    `tell` hears every TELL_SECONDS how the calls are doing.
 
     Raises ServerError when the very first calls are not let in (a wrong key or address), and
     OSError when the record cannot be opened. Later failures are written down, never raised.
     """
     with Recorder(record) as recorder:
-        await _Hold(server, recorder, plan).run()
+        await _Hold(server, recorder, plan, tell).run()
 
 
 class _Hold:
-    def __init__(self, server: Server, recorder: Recorder, plan: Plan) -> None:
-        self._server, self._recorder, self._plan = server, recorder, plan
+    def __init__(
+        self, server: Server, recorder: Recorder, plan: Plan, tell: Callable[[str], None]
+    ) -> None:
+        self._server, self._recorder, self._plan, self._tell = server, recorder, plan, tell
+        self._tally = Tally()
         self._listeners = [Listener() for _ in range(plan.calls)]
         self._calls: set[Call] = set()
         self._stopping = asyncio.Event()
@@ -67,19 +77,39 @@ class _Hold:
         for number in (signals.SIGTERM, signals.SIGINT):
             loop.add_signal_handler(number, self._stop)
         timer = loop.call_later(self._plan.max_seconds, self._stop)
-        self._recorder.write("started", calls=self._plan.calls, every=self._plan.every)
+        self._write("started", calls=self._plan.calls, every=self._plan.every)
         self._tell_ready()
+        telling = asyncio.create_task(self._keep_telling())
         tasks = {asyncio.create_task(self._sentinel(listener)) for listener in self._listeners}
-        due = time.monotonic()
-        while not self._stopping.is_set():
-            tasks.add(asyncio.create_task(self._arrival()))
-            due = max(due + self._plan.every, time.monotonic())
-            await self._pause(due - time.monotonic())
-            tasks = {task for task in tasks if not task.done()}
+        if self._plan.every is None:
+            await self._stopping.wait()
+        else:
+            await self._arrivals(self._plan.every, tasks)
         timer.cancel()
+        telling.cancel()
         await _end(tasks)
         if self._refused is not None:
             raise self._refused
+
+    async def _arrivals(self, every: float, tasks: set[asyncio.Task[None]]) -> None:
+        """Open rooms until the end; those in progress are among `tasks`."""
+        due = time.monotonic()
+        while not self._stopping.is_set():
+            tasks.add(asyncio.create_task(self._arrival()))
+            due = max(due + every, time.monotonic())
+            await self._pause(due - time.monotonic())
+            tasks -= {task for task in tasks if task.done()}
+
+    async def _keep_telling(self) -> None:
+        """Runs until it is cancelled."""
+        since, of = time.monotonic(), self._plan.max_seconds if self._plan.every is None else None
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            self._tell(self._tally.line(time.monotonic() - since, of))
+
+    def _write(self, event: str, **fields: object) -> None:
+        self._recorder.write(event, **fields)
+        self._tally.hear(event, fields)
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -106,8 +136,15 @@ class _Hold:
 
     def _new_call(self, kind: str) -> Call:
         room = new_room_name(kind)
-        tell = partial(self._recorder.write, call=room)
-        return Call(self._server, room, frame_ms=FRAME_MS, keep_seconds=KEEP_SECONDS, tell=tell)
+        tell = partial(self._write, call=room)
+        return Call(
+            self._server,
+            room,
+            frame_ms=EAR_MS,
+            mic_ms=MIC_MS,
+            keep_seconds=KEEP_SECONDS,
+            tell=tell,
+        )
 
     async def _attend(
         self,
@@ -122,7 +159,7 @@ class _Hold:
         False when the caller was not even let in. Nothing a call does may end the suite.
         """
         kind = "arrival" if listener is None else "held"
-        self._recorder.write("open", call=call.room_name, kind=kind)
+        self._write("open", call=call.room_name, kind=kind)
         self._calls.add(call)
         why: str | None = None
         let_in = False
@@ -140,14 +177,14 @@ class _Hold:
             why = f"the probe itself failed: {error!r}"
         finally:
             if why is not None:
-                self._recorder.write("dropped", call=call.room_name, why=why)
+                self._write("dropped", call=call.room_name, why=why)
             self._calls.discard(call)
             if self._stopping.is_set() and listener is not None:
                 for ms in listener.end():
-                    self._recorder.write("silence", call=call.room_name, ms=ms)
+                    self._write("silence", call=call.room_name, ms=ms)
             await self._close(call)
             if why is None:
-                self._recorder.write("closed", call=call.room_name)
+                self._write("closed", call=call.room_name)
         return let_in
 
     async def _close(self, call: Call) -> None:
@@ -183,7 +220,7 @@ class _Hold:
         left = call.opened + AGENT_SECONDS - time.monotonic()
         over = lambda: bool(call.audible or call.lost or self._stopping.is_set())  # noqa: E731
         if not await call.wait(over, left):
-            self._recorder.write("no_agent", call=call.room_name)
+            self._write("no_agent", call=call.room_name)
         return bool(call.audible)
 
     async def _until_dropped(self, call: Call, seconds: float) -> None:
@@ -191,16 +228,16 @@ class _Hold:
         await call.wait(over, seconds)
 
     def _tell_heard(self, call: Call, heard: Heard) -> None:
-        if heard.rtts_ms:
-            self._recorder.write("rtt", call=call.room_name, ms=heard.rtts_ms)
+        if heard.said:
+            self._write("rtt", call=call.room_name, ms=heard.rtts_ms, said=heard.said)
         for ms in heard.silences_ms:
-            self._recorder.write("silence", call=call.room_name, ms=ms)
+            self._write("silence", call=call.room_name, ms=ms)
         self._tell_ready()
 
     def _tell_ready(self) -> None:
         if not self._ready and all(listener.hears for listener in self._listeners):
             self._ready = True
-            self._recorder.write("ready")
+            self._write("ready")
 
 
 def _dropped(call: Call) -> str | None:

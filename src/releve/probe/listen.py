@@ -11,16 +11,19 @@ import numpy as np
 from releve.probe import signal
 from releve.probe.call import Call
 
-LONGEST_RTT = 1.2
 LEAST_SILENCE = 0.3  # seconds; shorter gaps are the codec's and the network's
-SETTLED = LONGEST_RTT + signal.CHIRP_SECONDS + signal.SETTLE
-KEEP_SECONDS = 5.0  # of frames: what a chirp needs, and a late tick
+SETTLED = signal.LONGEST_RTT + signal.CHIRP_SECONDS + signal.SETTLE
+KEEP_SECONDS = 7.0  # of frames: what a chirp needs, and a late tick
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """News since the last tick: round trips, and silences that ended (all milliseconds)."""
+    """News since the last tick: round trips, and silences that ended (all milliseconds).
 
+    `said`: of how many chirps the round trips are.
+    """
+
+    said: int
     rtts_ms: list[float]
     silences_ms: list[float]
 
@@ -75,12 +78,14 @@ class Listener:
         delays = [
             min(found)
             for chirp, at in ripe
-            if (found := [d for r in recordings if (d := r.delay(chirp, at, LONGEST_RTT))])
+            if (found := [d for r in recordings if (d := r.delay(chirp, at, signal.LONGEST_RTT))])
         ]
         blocks = [recording.bed_heard(bed_hertz) for recording in recordings]
         heard = np.sort(np.concatenate(blocks)) if blocks else np.zeros(0)
         silences = self._silence.feed(heard)
-        return Heard([round(delay * 1000, 1) for delay in delays], _milliseconds(silences))
+        return Heard(
+            len(ripe), [round(delay * 1000, 1) for delay in delays], _milliseconds(silences)
+        )
 
 
 def _milliseconds(intervals: list[tuple[float, float]]) -> list[float]:

@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 
+import aiohttp
 from livekit import api, rtc
+from livekit.protocol import rtc as protocol
 
 from releve.keys import Keys
 
@@ -17,7 +19,14 @@ _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
 
 class ServerError(RuntimeError):
-    """The server does not let us in; the message says what to change and holds no token."""
+    """The server does not let us in; the message says what to change and holds no token.
+
+    `refused`: it answered, and the answer was that the token is no good.
+    """
+
+    def __init__(self, message: str, *, refused: bool = False) -> None:
+        super().__init__(message)
+        self.refused = refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +42,19 @@ class Server:
     agent_name: str | None = None
 
 
-def join_token(server: Server, room: str, identity: str) -> str:
+def join_token(
+    server: Server,
+    room: str,
+    identity: str,
+    lifetime: timedelta = TOKEN_LIFETIME,
+    *,
+    as_agent: bool = False,
+    join: bool = True,
+) -> str:
     """A token to join `room`, creating it if need be, with leave to publish and subscribe.
 
+    A negative `lifetime` makes one that is expired; without `join` it lacks the leave to join.
+    `as_agent`: of an agent's kind, with an agent's leave to change its own attributes.
     The room ends one second after its last caller left, so that an agent's job does not linger
     for the server's default of 20 seconds.
     """
@@ -45,18 +64,29 @@ def join_token(server: Server, room: str, identity: str) -> str:
     return (
         api.AccessToken(server.keys.api_key, server.keys.secret)
         .with_identity(identity)
-        .with_grants(api.VideoGrants(room_join=True, room=room))
+        .with_kind("agent" if as_agent else "standard")
+        .with_grants(
+            api.VideoGrants(room_join=join, room=room, can_update_own_metadata=as_agent or None)
+        )
         .with_room_config(config)
-        .with_ttl(TOKEN_LIFETIME)
+        .with_ttl(lifetime)
         .to_jwt()
     )
 
 
-async def connect(room: rtc.Room, url: str, token: str, *, subscribe: bool) -> None:
-    """Join `room` within CONNECT_SECONDS. Raises ServerError."""
+async def connect(
+    room: rtc.Room, url: str, token: str, *, subscribe: bool, relay: bool = False
+) -> None:
+    """Join `room` within CONNECT_SECONDS, with `relay` by its TURN servers only.
+
+    Raises ServerError.
+    """
+    # An empty list of ICE servers stands for those that the server offers.
+    by_turn = rtc.RtcConfiguration(ice_transport_type=rtc.IceTransportType.TRANSPORT_RELAY)
+    options = rtc.RoomOptions(auto_subscribe=subscribe, rtc_config=by_turn if relay else None)
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
-            await room.connect(url, token, rtc.RoomOptions(auto_subscribe=subscribe))
+            await room.connect(url, token, options)
     except TimeoutError as error:
         raise ServerError(
             f"{url} did not complete a connection in {CONNECT_SECONDS:.0f} s; "
@@ -64,12 +94,43 @@ async def connect(room: rtc.Room, url: str, token: str, *, subscribe: bool) -> N
         ) from error
     except rtc.ConnectError as error:
         # `from None`: the SDK quotes a refused token in full.
-        raise ServerError(refusal(url, error.message)) from None
+        raise refusal(url, error.message) from None
 
 
-def refusal(url: str, said: str) -> str:
-    """The sentence for the operator, from the SDK's words (which may quote the token)."""
-    said = _JWT.sub("<token>", said)
+async def first_answer(url: str, token: str, room: str = "") -> protocol.JoinResponse:
+    """What the server says to whoever joins, without media; with `room`, that one is asked for.
+
+    The caller has left again when this returns. Raises ServerError.
+    """
+    asked = {"access_token": token, "protocol": "12", "auto_subscribe": "0"}
+    if room:
+        asked["room"] = room
+    try:
+        async with (
+            asyncio.timeout(CONNECT_SECONDS),
+            aiohttp.ClientSession() as session,
+            session.ws_connect(f"{url.rstrip('/')}/rtc", params=asked) as socket,
+        ):
+            answer = protocol.SignalResponse.FromString(await socket.receive_bytes())
+            leave = protocol.SignalRequest(leave=protocol.LeaveRequest())
+            await socket.send_bytes(leave.SerializeToString())
+    except aiohttp.WSServerHandshakeError as error:
+        raise refusal(url, f"{error.status} {error.message}") from None
+    except (aiohttp.ClientError, OSError, TimeoutError, TypeError) as error:
+        raise refusal(url, str(error) or "no answer in time") from None
+    if answer.WhichOneof("message") != "join":
+        raise refusal(url, f"its first answer is {answer.WhichOneof('message')}")
+    return answer.join
+
+
+def refusal(url: str, said: str) -> ServerError:
+    """The error for the operator, from the SDK's words (which may quote the token)."""
+    said = _JWT.sub("<token>", " ".join(said.split()))
     if "401" in said or "403" in said:
-        return f"{url} refuses the token; use the server's own key pair in the keys file ({said})"
-    return f"{url} is not reachable as a LiveKit server; check --url and that it runs ({said})"
+        return ServerError(
+            f"{url} refuses the token; use the server's own key pair in the keys file ({said})",
+            refused=True,
+        )
+    return ServerError(
+        f"{url} is not reachable as a LiveKit server; check --url and that it runs ({said})"
+    )

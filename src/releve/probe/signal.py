@@ -15,6 +15,11 @@ cosine between the template and what was heard (1 = same shape at any volume). U
 scores like the cosine of random vectors of n = 2 * bandwidth * length = 408 dimensions: standard
 deviation 1/sqrt(n) = 0.05, so MIN_SCORE is nine deviations out, while Opus twice over leaves
 scores above 0.8. Between samples the peak is a parabola through its three highest points.
+
+Where frames are lost, the receiver conceals them with more of what it had: a copy of a piece of
+the chirp, up to a chirp's length late, which can be more alike than the damaged original. So where
+a good part (COPY_SHARE) of the best place's correlation stands shortly before it, that earlier
+place is the one to judge: nothing is copied before it is heard.
 """
 
 from __future__ import annotations
@@ -39,7 +44,10 @@ BED_RMS = 10 ** (-30 / 20)
 BED_HEARD_RMS = 10 ** (-45 / 20)  # 15 dB under what was said
 BED_BLOCK = RATE // 50  # 20 ms: the resolution of silence, and 50 Hz between bed tones
 MIN_SCORE = 0.45
+COPY_SHARE = 0.5
+COPY_APART = RATE // 500  # samples; nearer than 2 ms is the peak itself
 QUIET = 1e-3  # RMS under which nothing is a chirp, however alike (-60 dBFS)
+LONGEST_RTT = 3.0  # a later answer is none; a caller has given up long before
 SETTLE = 0.5  # seconds of later frames that decide when a frame could be played
 
 
@@ -88,6 +96,9 @@ class Match:
 def find(chirp: Samples, heard: Samples) -> Match | None:
     """The best place of `chirp` in `heard`, or None when nothing there scores MIN_SCORE.
 
+    None too when that may be a copy and the original is too damaged (see above): no delay is
+    better than a wrong one.
+
     Cost is that of three FFTs of len(heard). Error against a known delay: under 0.05 sample
     without noise, under two at 0 dB SNR; half a sample where the peak is the first or last
     place searched, since a parabola needs both neighbours (tests/unit/test_signal.py).
@@ -102,13 +113,18 @@ def find(chirp: Samples, heard: Samples) -> Match | None:
         loud, raw / np.sqrt(np.where(loud, energy, 1.0) * np.sum(np.square(chirp))), 0.0
     )
     peak = int(np.argmax(scores))
+    first = max(0, peak - len(chirp))
+    alike = np.flatnonzero(raw[first : max(first, peak - COPY_APART)] > COPY_SHARE * raw[peak])
+    if scores[peak] >= MIN_SCORE and len(alike):
+        first += int(alike[0])
+        peak = first + int(np.argmax(scores[first : first + COPY_APART]))
     if scores[peak] < MIN_SCORE:
         return None
     if not 0 < peak < len(scores) - 1:
         return Match(float(peak), float(scores[peak]))
-    before, top, after = (float(value) for value in raw[peak - 1 : peak + 2])
-    curve = before - 2 * top + after
-    shift = 0.5 * (before - after) / curve if curve < 0 else 0.0
+    left, top, right = (float(value) for value in raw[peak - 1 : peak + 2])
+    curve = left - 2 * top + right
+    shift = 0.5 * (left - right) / curve if curve < 0 else 0.0
     return Match(peak + float(np.clip(shift, -0.5, 0.5)), float(scores[peak]))
 
 
@@ -158,11 +174,16 @@ class Recording:
         end = self._firsts[frame + 1] if frame + 1 < len(self._firsts) else len(self.samples)
         return int(min(self._firsts[frame] + np.ceil((time - self._times[frame]) * RATE), end))
 
-    def delay(self, chirp: Samples, said: float, longest: float) -> float | None:
-        """Seconds from `said` until the chirp was heard, if within `longest` seconds of it."""
+    def place(self, chirp: Samples, said: float, longest: float) -> float | None:
+        """The (fractional) sample at which a chirp begins, within `longest` seconds of `said`."""
         begin, end = self.index(said), self.index(said + longest)
         match = find(chirp, self.samples[begin : end + len(chirp)])
-        return None if match is None else self.time(begin + match.index) - said
+        return None if match is None else begin + match.index
+
+    def delay(self, chirp: Samples, said: float, longest: float) -> float | None:
+        """Seconds from `said` until the chirp was heard, if within `longest` seconds of it."""
+        place = self.place(chirp, said, longest)
+        return None if place is None else self.time(place) - said
 
     def bed_heard(self, hertz: int) -> Times:
         """Start times of the BED_BLOCK blocks in which the bed tone is there, ascending."""

@@ -10,6 +10,9 @@ from releve.report.schema import Calls, Flip, Report, Rollback, Run, Step
 
 _RUN_ID = re.compile(r"^\d{8}T\d{6}Z-(?P<verb>.+)-[0-9a-f]{4}$")
 
+# Calls that are held say something every few seconds.
+_QUIET_SECONDS = 30.0
+
 
 def build(evidence: Evidence) -> Report:
     """Put the report together. Pure; what the evidence does not hold is null."""
@@ -69,5 +72,7 @@ def _calls(evidence: Evidence) -> Calls | None:
     span = window(evidence)
     if span is None or not evidence.events:
         return None
+    if max(event.t for event in evidence.events) < span[0] - _QUIET_SECONDS:
+        return None  # what an earlier run left: nobody is on the line any more
     events = [event.model_dump(exclude_unset=True) for event in evidence.events]
     return Calls.model_validate(summarise(events, *span))

@@ -108,7 +108,10 @@ class Job(Part):
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was found. `problems` holds one sentence for each file that could not be used."""
+    """What was found. `problems` holds one sentence for each file that could not be used.
+
+    events: of the sentinels, soaked: of calls that a soak held, logs: their lines by file name.
+    """
 
     run_id: str
     run: RunFile | None = None
@@ -118,9 +121,11 @@ class Evidence:
     versions: Versions | None = None
     probes: list[Probe] | None = None
     events: list[Event] | None = None
+    soaked: list[Event] = field(default_factory=list)
     flip: FlipFile | None = None
     backup: Backup | None = None
     jobs: list[Job] | None = None
+    logs: dict[str, list[str]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
 
@@ -144,7 +149,13 @@ def read(run_dir: Path) -> Evidence:
     def lines(name: str, model: type[T]) -> list[T] | None:
         return use(home / name, lambda text: _lines(text, TypeAdapter(model)))
 
-    probes = [one(path.name, Probe) for path in sorted(home.glob("probe-*.json"))]
+    probes = [
+        probe.model_copy(update={"evidence": f"evidence/{path.name}"})
+        for path in sorted(home.glob("probe-*.json"), key=lambda path: path.stem)
+        if (probe := one(path.name, Probe)) is not None
+    ]
+    soaks = [lines(path.name, Event) for path in sorted(home.glob("soak-*.jsonl"))]
+    logs = {path.name: use(path, str.splitlines) for path in sorted(home.glob("*.log"))}
     return Evidence(
         run_id=run_dir.name,
         run=one("run.json", RunFile),
@@ -152,11 +163,13 @@ def read(run_dir: Path) -> Evidence:
         steps=lines("steps.jsonl", StepLine),
         failures=lines("failures.jsonl", FailureLine) or [],
         versions=one("versions.json", Versions),
-        probes=[probe for probe in probes if probe is not None] or None,
+        probes=probes or None,
         events=lines("sentinels.jsonl", Event),
+        soaked=[event for soak in soaks for event in soak or ()],
         flip=one("flip.json", FlipFile),
         backup=one("backup.json", Backup),
         jobs=one("jobs.json", list[Job]),
+        logs={name: lines for name, lines in logs.items() if lines},
         problems=problems,
     )
 

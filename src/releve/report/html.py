@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import ceil
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from releve.probe import gates
 from releve.report import words
 from releve.report.evidence import Evidence
-from releve.report.schema import Probe, Report
+from releve.report.schema import Gate, Probe, ProbeCall, Report, RoundTrip
 from releve.report.story import Story, tell
 
 RTT_LIMIT_MS = 200.0
 _PLOT_HEIGHT = 180
-_GATES = {
-    "valid_fraction_min": "at least {:.0%} of chirps heard",
-    "rtt_p95_ms_max": "RTT p95 below {:.0f} ms",
-}
+_LOG_LINES = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A gate, by whom it was asked, and the file with the figure."""
+
+    by: str
+    gate: Gate
+    evidence: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A row of the distribution: every round trip that one colour's callers heard in a probe."""
+
+    name: str
+    colour: str
+    rtts_ms: list[float]
+    rtt_ms: RoundTrip | None
+    floor_ms: float | None
 
 
 def render(report: Report, evidence: Evidence) -> str:
@@ -30,8 +49,8 @@ def render(report: Report, evidence: Evidence) -> str:
         if probe.gate and "rtt_p95_ms_max" in probe.gate
     ]
     limit = min(limits, default=RTT_LIMIT_MS)
-    rows = [(probe, sorted(rtts(probe))) for probe in probes]
-    heard = [sample.ms for sample in story.samples] + [value for _, row in rows for value in row]
+    rows = _heard(probes)
+    heard = [sample.ms for sample in story.samples] + [ms for row in rows for ms in row.rtts_ms]
     top = _top(heard, limit)
     template = _environment().get_template("template.html.j2")
     return template.render(
@@ -46,13 +65,40 @@ def render(report: Report, evidence: Evidence) -> str:
         height=_PLOT_HEIGHT,
         scale=list(range(0, int(top) + 1, _scale_step(top))),
         rows=rows,
+        gates=_judged(report),
         words=words,
+        log_lines=_LOG_LINES,
     )
 
 
-def rtts(probe: Probe) -> list[float]:
-    """Every round trip a probe heard, in milliseconds."""
-    return [value for call in probe.calls for value in call.rtts_ms]
+def _heard(probes: list[Probe]) -> list[Heard]:
+    """Probes that heard anything; blue stands beside the green that was compared with it."""
+    rows = []
+    for probe in probes:
+        name, floor = probe.name, probe.floor_rtt_ms
+        rows.append(Heard(name, probe.colour, _rtts(probe.calls), probe.rtt_ms, floor))
+        if (beside := probe.compared) is not None:
+            rows.append(Heard(name, "blue", _rtts(beside.calls), beside.rtt_ms, None))
+    return [row for row in rows if row.rtts_ms]
+
+
+def _rtts(calls: list[ProbeCall]) -> list[float]:
+    return sorted(ms for call in calls for ms in call.rtts_ms)
+
+
+def _judged(report: Report) -> list[Judged]:
+    """Every gate of the run; those of the calls are judged again, by their defaults."""
+    rows = [
+        Judged(f"{probe.name} · {probe.colour}", gate, probe.evidence)
+        for probe in report.probes or ()
+        for gate in probe.gates
+    ]
+    if report.calls is not None:
+        metrics = report.calls.model_dump()
+        for gate in gates.of("calls"):
+            judged = Gate.model_validate(gate.judged(metrics))
+            rows.append(Judged("calls", judged, "evidence/sentinels.jsonl"))
+    return rows
 
 
 def _environment() -> Environment:
@@ -65,7 +111,6 @@ def _environment() -> Environment:
     )
     environment.filters["pct"] = _pct
     environment.filters["width"] = _width
-    environment.filters["limits"] = _limits
     environment.filters["clock"] = _clock
     return environment
 
@@ -78,15 +123,6 @@ def _pct(value: float, whole: float) -> Markup:
 def _width(value: float, whole: float) -> Markup:
     """A length on the axis, never so short that it cannot be seen."""
     return Markup(f"{min(max(value / whole * 100, 0.4), 100):.3f}%")  # noqa: S704 - a number
-
-
-def _limits(gate: dict[str, float] | None) -> str:
-    if not gate:
-        return words.NOTHING
-    return ", ".join(
-        _GATES[name].format(value) if name in _GATES else f"{name} {value:g}"
-        for name, value in gate.items()
-    )
 
 
 def _clock(value: float) -> str:
@@ -109,7 +145,7 @@ def _top(heard: list[float], limit: float) -> float:
 
 
 def _scale_step(top: float) -> int:
-    return next((step for step in (50, 100, 200, 500, 1000) if top / step <= 6), ceil(top / 6))
+    return next((step for step in (50, 100, 200, 500, 1000) if top / step <= 5), ceil(top / 5))
 
 
 def _dots(story: Story, top: float) -> list[tuple[str, str, float]]:

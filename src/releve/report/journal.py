@@ -7,13 +7,15 @@ only, because every `ansible-playbook` pays for this import.
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from releve.report.keep import keep
+
 _STEP = re.compile(r"(?:^| : )(?P<whole>(?P<title>\(\d+/\d+\) [A-Z]+(?: [A-Z]+)*)\b.*)")
 _RUN_ID = re.compile(r"^\d{8}T\d{6}Z-(?P<verb>.+)-[0-9a-f]{4}$")
+_PROOF = "; evidence: "
 _RANK = ("skipped", "ok", "changed", "failed")
 _GO_ON_OR_BACK = "the same command goes on, ansible-playbook rollback.yml goes back"
 
@@ -159,13 +161,11 @@ def write(run_dir: Path, journal: Journal, ended: dict[str, object] | None = Non
         }
         for failure in journal.failures
     ]
-    home = run_dir / "evidence"
-    home.mkdir(parents=True, exist_ok=True)
     for name, lines in (("steps.jsonl", steps), ("failures.jsonl", failures)):
         if lines:
-            _replace(home / name, "".join(json.dumps(line) + "\n" for line in lines))
+            keep(run_dir, name, "".join(json.dumps(line) + "\n" for line in lines))
     if ended is not None:
-        _replace(home / "end.json", json.dumps(ended) + "\n")
+        keep(run_dir, "end.json", ended)
 
 
 def last_line(
@@ -213,12 +213,14 @@ def verb_of(run_dir: Path) -> str | None:
 
 
 def shorten(text: str, limit: int = 240) -> str:
-    """The text on one line of at most `limit` characters, without a full stop at its end."""
+    """The text on one line of at most `limit` characters, without a full stop at its end.
+
+    Where it ends with the file that proves it, that is not cut off.
+    """
     line = " ".join(text.split())
-    return line.removesuffix(".") if len(line) <= limit else line[: limit - 1].rstrip() + "…"
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    if len(line) <= limit:
+        return line.removesuffix(".")
+    said, mark, proof = line.rpartition(_PROOF)
+    if not mark or len(proof) > limit / 2:
+        said, mark, proof = line, "", ""
+    return said[: limit - 1 - len(mark + proof)].rstrip() + "…" + mark + proof

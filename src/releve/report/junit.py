@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
@@ -25,24 +25,27 @@ class _Case:
 def render(report: Report) -> bytes:
     """Returns a JUnit document (UTF-8). What was not measured is a skipped case."""
     cases = list(_cases(report))
-    root = ElementTree.Element("testsuites", name=_clean(report.run.id))
+    root = ElementTree.Element("testsuites", {"name": _clean(report.run.id), **_counts(cases)})
     for suite in dict.fromkeys(case.suite for case in cases):
         mine = [case for case in cases if case.suite == suite]
+        skipped = str(sum(case.skipped is not None for case in mine))
         element = ElementTree.SubElement(
-            root,
-            "testsuite",
-            name=suite,
-            tests=str(len(mine)),
-            failures=str(sum(case.failure is not None for case in mine)),
-            errors="0",
-            skipped=str(sum(case.skipped is not None for case in mine)),
-            time=f"{sum(case.seconds or 0 for case in mine):.3f}",
+            root, "testsuite", {"name": suite, **_counts(mine), "skipped": skipped}
         )
         for case in mine:
             _add(element, case)
     ElementTree.indent(root)
     document: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return document
+
+
+def _counts(cases: Sequence[_Case]) -> dict[str, str]:
+    return {
+        "tests": str(len(cases)),
+        "failures": str(sum(case.failure is not None for case in cases)),
+        "errors": "0",
+        "time": f"{sum(case.seconds or 0 for case in cases):.3f}",
+    }
 
 
 def _add(suite: ElementTree.Element, case: _Case) -> None:
@@ -78,6 +81,8 @@ def _cases(report: Report) -> Iterator[_Case]:
         )
     for probe in report.probes or ():
         failure = None if probe.passed else probe.reason or "the gate does not hold"
+        if failure is not None and probe.evidence is not None:
+            failure += f"; evidence: {probe.evidence}"
         yield _Case("gates", f"{probe.name} ({probe.colour})", None, failure)
     calls = report.calls
     for promise, count, broken in (

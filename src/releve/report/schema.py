@@ -79,6 +79,81 @@ class RoundTrip(Part):
     p99: Amount
 
 
+class Spread(Part):
+    """Median, 95th percentile and largest of some seconds."""
+
+    p50: Amount
+    p95: Amount
+    max: Amount
+
+
+class Drift(Part):
+    """How a figure moves in a minute, its 95 % interval, and how often chance alone moves it so."""
+
+    slope: float
+    low: float
+    high: float
+    p: float
+
+
+class Memory(Part):
+    """The agent's memory while calls were held, and how it grew, in megabytes a minute."""
+
+    first_bytes: Count
+    last_bytes: Count
+    mb_per_min: Drift | None
+
+
+class Cost(Part):
+    """What the probe itself took: CPU seconds in all, cores for each call."""
+
+    cpu_s: Amount
+    cores_per_call: Amount | None
+
+
+class Direction(Part):
+    """One direction of the calls' audio, by WebRTC's own count: the worst jitter, packets, and
+    how much of the sound was made up for those that were missing, in how many pieces.
+    """
+
+    jitter_ms: Amount
+    packets: Count
+    lost: int
+    concealed_fraction: Amount | None
+    concealments: Count | None
+
+
+class Webrtc(Part):
+    """What the calls heard, and what the server had of what they said; null where untold."""
+
+    heard: Direction | None
+    said: Direction | None
+
+
+class Load(Part):
+    """How many calls were held at once, what broke beyond them (null: nothing was found that
+    did), and what the host spent on each beside the probe itself.
+    """
+
+    held: Count
+    broke: str | None
+    host_cores_per_call: float | None
+    host_memory_bytes_per_call: int | None
+
+
+class Gate(Part):
+    """One gate: what it asks for and why, the figure (null: not enough data), whether it held."""
+
+    key: str
+    metric: str
+    comparison: str
+    limit: float
+    unit: str
+    reason: str
+    value: float | None
+    held: bool
+
+
 class ProbeCall(BaseModel):
     """One call of a probe; further measurements stay as the probe wrote them."""
 
@@ -87,11 +162,27 @@ class ProbeCall(BaseModel):
     rtts_ms: list[Amount] = []
 
 
+class Compared(Part):
+    """Blue, heard in the same seconds, and by how much this colour is slower: at least, at most."""
+
+    answer: Literal["pass", "fail", "not enough data"]
+    slower_ms: float | None
+    low_ms: float | None
+    high_ms: float | None
+    rtt_ms: RoundTrip | None
+    failures: list[str]
+    calls: list[ProbeCall]
+
+
 class Probe(Part):
     """One probe of one colour.
 
     `gate` maps the name of a limit to the limit; `reason` says which one did not hold, with the
-    figure. `calls` is the detail the figures were made from.
+    figure. `calls` is the detail the figures were made from. What only some suites measure is
+    null in the others: `seconds` is connect's (join, agent, agent audio) or conversation's
+    (greeting, reply), `drift_ms_per_min` and `memory` soak's, `load` load's, `compared` compare's,
+    `snr_db` and `webrtc` echo's, `network` network's: what became of each way in which a network is
+    bad, in words. `evidence` is the file it comes from, in the run's folder.
     """
 
     name: str
@@ -99,11 +190,23 @@ class Probe(Part):
     sent: Count
     valid: Count
     rtt_ms: RoundTrip | None
+    rtt_p95_interval_ms: tuple[Amount, Amount] | None = None
+    snr_db: float | None = None
+    webrtc: Webrtc | None = None
+    seconds: dict[str, Spread] | None = None
+    drift_ms_per_min: Drift | None = None
+    memory: Memory | None = None
+    compared: Compared | None = None
+    load: Load | None = None
+    network: dict[str, str] | None = None
+    cost: Cost | None = None
     floor_rtt_ms: Amount | None
     longest_silence_ms: Amount | None
     gate: dict[str, float] | None
+    gates: list[Gate] = []
     passed: bool
     reason: str | None = None
+    evidence: str | None = None
     calls: list[ProbeCall] = []
 
 

@@ -99,9 +99,9 @@ def tell(evidence: Evidence) -> Story:
     if run is not None and span is not None and clock is not None:
         target_zero = run.monotonic - (clock - zero)
         length = max(length, span[1] - target_zero)
-        jobs = _by_room(evidence.jobs or [])
-        bars = _place(_bars(evidence.events or [], jobs, target_zero, length), length)
-        samples = _samples(evidence.events or [], jobs, target_zero, length)
+        jobs, events = _by_room(evidence.jobs or []), [*(evidence.events or ()), *evidence.soaked]
+        bars = _place(_bars(events, jobs, target_zero, length), length)
+        samples = _samples(events, jobs, target_zero, length)
         if evidence.flip and evidence.flip.at is not None:
             flip_at = evidence.flip.at - target_zero
     return Story(

@@ -93,9 +93,17 @@ def _probes(probes: list[Probe]) -> Table:
             *(words.ms(value) for value in ((rtt.p50, rtt.p95, rtt.p99) if rtt else (None,) * 3)),
             words.ms(probe.floor_rtt_ms),
             words.ms(probe.longest_silence_ms),
-            Text("passed") if probe.passed else Text(f"FAILED: {probe.reason or ''}", style="red"),
+            _verdict(probe),
         )
     return table
+
+
+def _verdict(probe: Probe) -> Text:
+    if not probe.passed:
+        return Text(f"FAILED: {probe.reason or ''}", style="red")
+    if probe.compared is not None and probe.compared.slower_ms is not None:
+        return Text(f"passed, {probe.compared.slower_ms:+.0f} ms against blue")
+    return Text("passed")
 
 
 def _steps(steps: list[Step]) -> Table:

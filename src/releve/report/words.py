@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from releve.report.schema import Compared, Direction, Drift, Load, Probe
+
 NOTHING = "–"
 
 
@@ -69,6 +71,74 @@ def packages(versions: dict[str, str] | None) -> str:
         return NOTHING
     ordered = sorted(versions.items(), key=lambda item: (not item[0].startswith("livekit"), item))
     return " · ".join(f"{name} {version}" for name, version in ordered)
+
+
+def beside(probe: Probe) -> list[str]:
+    """What a probe measured besides its round trips: times, drift, clearness, its own cost."""
+    said = []
+    if probe.rtt_p95_interval_ms is not None:
+        low, high = probe.rtt_p95_interval_ms
+        said.append(f"p95 95 % sure within {low:.0f} and {high:.0f} ms")
+    if probe.snr_db is not None:
+        said.append(f"SNR {probe.snr_db:.0f} dB")
+    if probe.webrtc is not None:
+        said += _direction("heard", probe.webrtc.heard) + _direction("said", probe.webrtc.said)
+    for what, times in (probe.seconds or {}).items():
+        said.append(f"{what} p50 {times.p50:.2f} s, p95 {times.p95:.2f} s, max {times.max:.2f} s")
+    if (drift := probe.drift_ms_per_min) is not None:
+        said.append(f"drift {_moves(drift, 'ms/min')}")
+    if (memory := probe.memory) is not None:
+        said.append(f"memory {size(memory.first_bytes)} to {size(memory.last_bytes)}")
+        if memory.mb_per_min is not None:
+            said[-1] += f", {_moves(memory.mb_per_min, 'MB/min')}"
+    if probe.compared is not None:
+        said.append(slower(probe.compared))
+    if probe.load is not None:
+        said += _load(probe.load)
+    said += [f"{how}: {found}" for how, found in (probe.network or {}).items()]
+    if probe.cost is not None and probe.cost.cores_per_call is not None:
+        said.append(f"the probe took {probe.cost.cores_per_call:.0%} of a core per call")
+    return said
+
+
+def slower(compared: Compared) -> str:
+    """How green does beside blue: `+12 ms against blue (+4 to +19 ms)`."""
+    if compared.slower_ms is None or compared.low_ms is None or compared.high_ms is None:
+        return "not enough data to compare with blue"
+    interval = f"({compared.low_ms:+.0f} to {compared.high_ms:+.0f} ms)"
+    return f"{compared.slower_ms:+.0f} ms against blue {interval}"
+
+
+def figure(value: float | None, unit: str = "") -> str:
+    """A gate's figure: `0.95`, `153.4 ms`."""
+    if value is None:
+        return NOTHING
+    return f"{value:.4g}{unit}" if abs(value) < 10_000 else f"{value:.0f}{unit}"
+
+
+def _moves(drift: Drift, unit: str) -> str:
+    chance = f"by chance {drift.p:.0%}" if drift.p >= 0.01 else "by chance < 1%"
+    return f"{drift.slope:.2f} {unit} ({drift.low:.2f} to {drift.high:.2f}, {chance})"
+
+
+def _direction(name: str, side: Direction | None) -> list[str]:
+    if side is None:
+        return []
+    said = [f"{name}: jitter {side.jitter_ms:.1f} ms, {side.lost} of {side.packets} packets lost"]
+    if side.concealed_fraction is not None:
+        said[0] += f", {side.concealed_fraction:.1%} concealed in {side.concealments} pieces"
+    return said
+
+
+def _load(load: Load) -> list[str]:
+    said = [f"{times(load.held, 'call')} held at once"]
+    if load.broke is not None:
+        said.append(load.broke)
+    if load.host_cores_per_call is not None:
+        said.append(f"the host spent {load.host_cores_per_call:.2f} cores on each")
+    if load.host_memory_bytes_per_call is not None:
+        said[-1] += f" and {load.host_memory_bytes_per_call / 1e6:.0f} MB"
+    return said
 
 
 VERDICTS = {

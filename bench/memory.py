@@ -1,0 +1,150 @@
+"""Whether a coach's memory stays flat over 50 calls, blue and green.
+
+`make bench NAME=memory` writes var/bench/memory.json. Memory is the sum over all processes of the
+agent, each page that they share counted once, while nobody calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+
+from integration import harness  # noqa: E402
+from releve.probe import conversation  # noqa: E402
+from releve.probe.call import Call, new_room_name  # noqa: E402
+from releve.probe.room import Server  # noqa: E402
+
+OUT = ROOT / "var" / "bench" / "memory.json"
+CALLS, AT_ONCE = 50, 5
+WARM = 10  # calls after which what is loaded once has been
+GROWTH_MB = 10.0  # from then to the last
+SECONDS = 60.0
+STEADY_SECONDS = 10.0  # longer than a process of blue's takes to end after its call
+END_SECONDS = 120.0  # for processes that do not end: green's SDK kills them after 60 s
+
+
+def main() -> None:
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    figures: dict[str, Any] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        harness.running_server(Path(folder)) as server,
+        harness.running_speech(Path(folder)) as speech,
+    ):
+        for colour in ("blue", "green"):
+            log = Path(folder) / f"{colour}.out"
+            settings = {"AGENT_MODE": "coach", "COACH_URL": speech}
+            agent = harness.start_agent(colour, server.url, server.keys, log, **settings)
+            try:
+                held = asyncio.run(_calls(Server(server.url, server.keys), agent.pid))
+            finally:
+                agent.stop()
+            figures |= _judged(colour, held)
+    for name, found in figures.items():
+        print(f"{name:32} {found['value']:8.1f} {found['unit']}  {found['holds']}")
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, LiveKit Server {server.version}"
+    OUT.write_text(
+        json.dumps({"name": "memory", "machine": machine, "figures": figures}, indent=2) + "\n"
+    )
+
+
+@dataclass(frozen=True)
+class Held:
+    """What an agent holds while nobody calls, after so many calls."""
+
+    calls: int
+    processes: int
+    megabytes: float
+
+
+async def _calls(server: Server, group: int) -> list[Held]:
+    """Before the first call and after every AT_ONCE of them, when they are over."""
+    held = []
+    for done in range(0, CALLS + 1, AT_ONCE):
+        if done:
+            await asyncio.gather(*(_greeted(server) for _ in range(AT_ONCE)))
+        # The first calls may leave a helper process of Python's, and no others another.
+        wanted = held[-1].processes if done > WARM else None
+        held.append(Held(done, await _steady(group, wanted), _megabytes(group)))
+        print(f"  {held[-1]}", flush=True)
+    return held
+
+
+def _judged(colour: str, held: list[Held]) -> dict[str, Any]:
+    """The last against the first that was warm."""
+    warm, last = next(found for found in held if found.calls >= WARM), held[-1]
+    return {
+        f"{colour}_memory_after_{warm.calls}_calls": _figure(warm.megabytes, "MB"),
+        f"{colour}_memory_after_{last.calls}_calls": _figure(last.megabytes, "MB"),
+        f"{colour}_processes_more": _figure(last.processes - warm.processes, "processes", 0.0),
+        f"{colour}_growth": _figure(last.megabytes - warm.megabytes, "MB", GROWTH_MB),
+    }
+
+
+async def _greeted(server: Server) -> None:
+    call = Call(server, new_room_name("memory"), bed=False)
+    try:
+        await call.open()
+        if await conversation.first_voice(call, call.opened, SECONDS) is None:
+            sys.exit(f"no greeting in {call.room_name} within {SECONDS:.0f} s")
+    finally:
+        await call.close()
+
+
+async def _steady(group: int, wanted: int | None) -> int:
+    """How many processes there are, when that has not changed for STEADY_SECONDS.
+
+    More than `wanted` are given END_SECONDS to end; those that do not are a finding.
+    """
+    deadline, since, seen = time.monotonic() + END_SECONDS, time.monotonic(), -1
+    while time.monotonic() < deadline:
+        now = len(list(_processes(group)))
+        if now != seen:
+            seen, since = now, time.monotonic()
+        steady = time.monotonic() - since > STEADY_SECONDS
+        if steady and (wanted is None or now <= wanted):
+            return now
+        await asyncio.sleep(0.2)
+    return seen
+
+
+def _processes(group: int) -> Iterator[Path]:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _parent, owner = stat.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):  # ended while we looked
+            continue
+        if int(owner) == group and state != "Z":
+            yield stat.parent
+
+
+def _megabytes(group: int) -> float:
+    total = 0
+    for process in _processes(group):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # ended while we looked
+            for line in (process / "smaps_rollup").read_text().splitlines():
+                if line.startswith("Pss:"):
+                    total += int(line.split()[1])
+    return total / 1024
+
+
+def _figure(value: float, unit: str, limit: float | None = None) -> dict[str, Any]:
+    holds = None if limit is None else value <= limit
+    return {"value": round(value, 1), "unit": unit, "limit": limit, "holds": holds}
+
+
+if __name__ == "__main__":
+    main()

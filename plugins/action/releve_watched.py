@@ -1,0 +1,76 @@
+"""Runs a module, and shows on the console meanwhile how far it is.
+
+    - releve_watched:
+        module: ansible.builtin.wait_for
+        args: { timeout: 1800 }
+        progress: [docker, logs, --tail, "1", sentinels]
+
+A module says nothing before its end, and a soak may take an hour: so the command `progress` runs
+over the same connection every `releve_progress_seconds`, and the last line it prints is shown when
+it is another one. The result is the module's.
+"""
+
+from __future__ import annotations
+
+import shlex
+import threading
+from typing import Any
+
+from ansible.errors import AnsibleError
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+from ansible.utils.vars import merge_hash
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    """Another module's action plugin may be one of these, too: it says what to run and to ask."""
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        _, args = self.validate_argument_spec(
+            {
+                "module": {"type": "str", "required": True},
+                "args": {"type": "dict", "default": {}},
+                "progress": {"type": "list", "elements": "str", "required": True},
+            }
+        )
+        return self.watched(args["module"], args["args"], args["progress"], "", task_vars)
+
+    def watched(
+        self,
+        module: str,
+        args: dict[str, Any],
+        progress: list[str],
+        prefix: str,
+        task_vars: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """The module's result. Lines without the `prefix` are not of this run and not shown."""
+        result: dict[str, Any] = super().run(task_vars=task_vars)
+        every = float((task_vars or {}).get("releve_progress_seconds", 10))
+        over = threading.Event()
+        watch = threading.Thread(
+            target=self._watch, args=(over, every, progress, prefix), daemon=True
+        )
+        watch.start()
+        try:
+            done = self._execute_module(module_name=module, module_args=args, task_vars=task_vars)
+            return merge_hash(result, done)  # type: ignore[no-any-return]
+        finally:
+            over.set()
+            watch.join()
+
+    def _watch(self, over: threading.Event, every: float, progress: list[str], prefix: str) -> None:
+        shown = ""
+        while not over.wait(every):
+            try:
+                said = self._low_level_execute_command(f"{shlex.join(progress)} 2>&1")
+            except AnsibleError as error:  # the module goes on; whether it is lost it says itself
+                display.vv(f"progress cannot be read: {error}")
+                continue
+            line = str(said["stdout"]).strip().rpartition("\n")[2]
+            if said["rc"] == 0 and line.startswith(prefix) and line not in ("", shown):
+                shown = line
+                display.display(f"    {line.removeprefix(prefix)}")

@@ -1,0 +1,67 @@
+"""What beginning, flipping and ending a run means on the target. Standard library only."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from . import lock
+from .gateway import Gateway, GatewayError, NoGateway
+
+
+def begin(path: Path, content: dict[str, Any], instead_of: str | None, force: bool) -> None:
+    """Take the lock; run `instead_of` may be replaced, with `force` any. Raises LockHeld."""
+    held = lock.holder_of(path) if force else None
+    lock.take(path, content, held["run"] if held else instead_of)
+
+
+def refusal(error: lock.LockHeld) -> dict[str, Any]:
+    """A module's failure when somebody else holds the lock."""
+    return {
+        "msg": f"this environment is locked: {error}. If that run is really over, "
+        "run again with -e break_lock=true",
+        "holder": error.holder,
+    }
+
+
+def flip(gateway: Gateway, wanted: dict[str, int], check: bool) -> dict[str, Any]:
+    """Set the weights where they differ.
+
+    Gives `before`, `flips` and `changed`, after a change also `at` and `ms` (see releve_weights).
+    With `check` nothing is set, and no gateway is as good as one that an earlier step starts.
+    Raises GatewayError.
+    """
+    try:
+        state = gateway.state()
+    except NoGateway:
+        if check:
+            return {"changed": True, "before": {}, "flips": 0}
+        raise
+    flipped = {
+        "changed": state["weights"] != wanted,
+        "before": state["weights"],
+        "flips": state["flips"],
+    }
+    if flipped["changed"] and not check:
+        answer = gateway.set_weights(wanted)
+        flipped |= {
+            "flips": state["flips"] + 1,
+            "at": time.monotonic(),
+            "ms": answer["round_trip_ms"],
+        }
+    return flipped
+
+
+def end(path: Path, run: str, gateway: Gateway, record: Path, check: bool) -> dict[str, Any]:
+    """Give the lock back; `monotonic`, and `jobs` and `record` as far as there are any."""
+    known: dict[str, Any] = {"monotonic": time.monotonic()}
+    try:
+        known["jobs"] = gateway.jobs()
+    except GatewayError as error:  # no gateway yet, or none any more: that is not ours to judge
+        known["no_jobs"] = str(error)
+    if record.exists():
+        known["record"] = record.read_text(encoding="utf-8")
+    if not check:
+        lock.release(path, run)
+    return known

@@ -1,0 +1,86 @@
+"""The gateway's state as an operator reads it on a terminal."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from releve.gateway.policy import COLOURS
+
+
+def colours(state: dict[str, Any]) -> Table:
+    """One line per agent and colour."""
+    table = Table("agent", "colour", "weight", "workers", "jobs", "")
+    for (agent, told), colour in product(state["agents"].items(), COLOURS):
+        mine = [
+            worker
+            for worker in state["workers"]
+            if (worker["agent"], worker["colour"]) == (agent, colour)
+        ]
+        table.add_row(
+            agent,
+            Text(colour, style=colour),
+            f"{told['weights'][colour]} %",
+            str(len(mine)),
+            str(sum(worker["jobs"] for worker in mine)),
+            _mark(colour in told["cordoned"], colour in told["drained"]),
+        )
+    return table
+
+
+def workers(state: dict[str, Any]) -> Table:
+    """One line per worker."""
+    table = Table("worker", "agent", "address", "version", "load", "jobs", "")
+    for worker in state["workers"]:
+        drained = worker["id"] in state["agents"][worker["agent"]]["drained"]
+        marks = _mark(worker["cordoned"], drained)
+        marks += " full" if worker["full"] else ""
+        marks += " silent" if worker["silent"] else ""
+        table.add_row(
+            Text(worker["id"], style=worker["colour"]),
+            worker["agent"],
+            worker["peer"],
+            worker["version"],
+            f"{worker['load']:.2f}",
+            str(worker["jobs"]),
+            marks.strip(),
+        )
+    return table
+
+
+def servers(state: dict[str, Any]) -> Text:
+    """Whether the server is there, in one line."""
+    lost = [
+        item["agent_name"] or "(public)" for item in state["upstreams"] if not item["connected"]
+    ]
+    if lost:
+        return Text(f"server lost under {', '.join(lost)}", style="bold red")
+    return Text(f"server {state['upstreams'][0]['server']}, all keys registered")
+
+
+def whole(state: dict[str, Any]) -> RenderableType:
+    """All of it."""
+    return Group(servers(state), colours(state), workers(state))
+
+
+def jobs(listed: list[dict[str, Any]]) -> Table:
+    """One line per job."""
+    table = Table("room", "agent", "colour", "worker", "state", "job")
+    for job in listed:
+        colour = Text(job["colour"], style=job["colour"])
+        table.add_row(job["room"], job["agent"], colour, job["worker"], job["state"], job["job"])
+    return table
+
+
+def event(kind: str, content: dict[str, Any]) -> str:
+    """An event in one line."""
+    told = {k: v for k, v in content.items() if k not in ("number", "event", "monotonic")}
+    return f"{kind:10} " + " ".join(f"{name}={value}" for name, value in told.items())
+
+
+def _mark(cordoned: bool, drained: bool) -> str:
+    return "drained" if drained else ("cordoned" if cordoned else "")

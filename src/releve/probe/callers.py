@@ -1,0 +1,147 @@
+"""Many callers at once, each in a room of its own, who say their chirps together on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from releve.probe import echoes, meet, signal
+from releve.probe.call import Call, new_room_name
+from releve.probe.cost import Meter
+from releve.probe.echo import CHIRP_GAP, SETTLE_SECONDS
+from releve.probe.echoes import Said
+from releve.probe.host import Spent, Watch
+from releve.probe.room import Server, ServerError
+
+FRAME_MS = 20
+SPARE_SECONDS = 5.0  # of frames beyond a stage's: chirps are late on a busy host
+
+
+@dataclass(slots=True)
+class Stage:
+    """What `calls` callers heard together; `asked` chirps should have been `sent`.
+
+    `host`: what everything beside the probe spent meanwhile; `cores_per_call`: the probe itself.
+    """
+
+    calls: int
+    asked: int
+    sent: int = 0
+    rtts_ms: list[float] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    host: Spent | None = None
+    cores_per_call: float | None = None
+
+
+@dataclass(slots=True)
+class _Caller:
+    call: Call
+    agent: str | None = None
+    said: int = 0
+
+
+class Callers:
+    """Opens calls as they are asked for, and keeps those that are well."""
+
+    def __init__(self, server: Server, suite: str, chirps: int) -> None:
+        """Each caller says `chirps` at a time; rooms are named after the `suite`."""
+        self._server, self._suite, self._chirps = server, suite, chirps
+        self._callers: list[_Caller] = []
+        self._listens = chirps * CHIRP_GAP + signal.LONGEST_RTT + signal.SETTLE
+
+    async def stage(self, calls: int) -> Stage:
+        """Hold so many calls, and measure. Raises ServerError when nobody is let in at all."""
+        failures = await self.hold(calls)
+        await asyncio.sleep(SETTLE_SECONDS)
+        watch, meter = Watch(), Meter()
+        heard = await self.say([number / calls for number in range(calls)])
+        host, cost = watch.read(), meter.read(calls)["cores_per_call"]
+        found = await round_trips(heard)
+        return Stage(
+            calls,
+            calls * self._chirps,
+            sum(len(said.chirps) for said in heard),
+            [rtt for rtts in found for rtt in rtts],
+            failures + self.troubles(),
+            host,
+            cost,
+        )
+
+    async def hold(self, calls: int) -> list[str]:
+        """Hang up where something is wrong, call anew until there are so many; what went wrong.
+
+        Returns when each has its agent, or none came. Raises ServerError when nobody is let in.
+        """
+        bad = [each for each in self._callers if meet.troubled(each.call)]
+        self._callers = [each for each in self._callers if each not in bad]
+        await asyncio.gather(*(each.call.close() for each in bad), return_exceptions=True)
+        failures: list[str] = []
+        wanting = range(calls - len(self._callers))
+        first = not self._callers
+        opened = await asyncio.gather(*(self._open(failures) for _ in wanting))
+        refused = [error for error in opened if isinstance(error, ServerError)]
+        if first and len(refused) == calls:
+            raise refused[0]
+        return failures + [str(error) for error in refused]
+
+    async def say(self, phases: Sequence[float]) -> list[Said]:
+        """Everybody says the chirps; each begins so great a part of the gap later."""
+        pairs = zip(self._callers, phases, strict=False)
+        return await asyncio.gather(*(self._converse(caller, phase) for caller, phase in pairs))
+
+    def troubles(self) -> list[str]:
+        """What is wrong with the calls that had their agent, as sentences."""
+        met = (each for each in self._callers if each.agent is not None)
+        troubles = (meet.trouble(each.call, each.said) for each in met)
+        return [trouble for trouble in troubles if trouble is not None]
+
+    async def close(self) -> None:
+        """Every call ends, whatever becomes of the others."""
+        await asyncio.gather(*(each.call.close() for each in self._callers), return_exceptions=True)
+        self._callers.clear()
+
+    async def _open(self, failures: list[str]) -> ServerError | None:
+        room, keep = new_room_name(self._suite), self._listens + SPARE_SECONDS
+        call = Call(self._server, room, frame_ms=FRAME_MS, keep_seconds=keep)
+        caller = _Caller(call)
+        self._callers.append(caller)
+        try:
+            await call.open()
+        except ServerError as error:
+            self._callers.remove(caller)
+            await call.close()
+            return error
+        caller.agent, trouble = await meet.agent(call)
+        if trouble is not None:
+            failures.append(trouble)
+        return None
+
+    async def _converse(self, caller: _Caller, phase: float) -> Said:
+        """Say the chirps, a part of the gap later than the others, and listen to the last's end."""
+        call, said = caller.call, Said(caller.call.bed_hertz)
+        since = time.monotonic()
+        await call.wait(partial(meet.troubled, call), phase * CHIRP_GAP)
+        for _ in range(self._chirps):
+            if meet.troubled(call):
+                break
+            said.chirps.append(await call.say(caller.said))
+            caller.said += 1
+            pause = said.chirps[-1][1] + CHIRP_GAP - time.monotonic()
+            await call.wait(partial(meet.troubled, call), pause)
+        await call.wait(partial(meet.troubled, call), signal.LONGEST_RTT + signal.SETTLE)
+        said.until = time.monotonic()
+        ears = (ear for who, ear in call.ears if who == caller.agent)
+        said.heard = [frame for ear in ears for frame in ear.frames() if frame[0] >= since]
+        return said
+
+
+async def round_trips(heard: Sequence[Said]) -> list[list[float]]:
+    """Each caller's round trips, in milliseconds: found one caller after the other.
+
+    Called when the calls have been measured: the arithmetic must not be their load.
+    """
+    found = [await asyncio.to_thread(echoes.analyse, said, signal.LONGEST_RTT) for said in heard]
+    return [each.rtts_ms for each in found]

@@ -1,0 +1,21 @@
+"""Waiting for a state that several callbacks change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+
+class Changes(asyncio.Event):
+    """Set at every change; a waiter looks again each time."""
+
+    async def until(self, holds: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `holds()` after some change; False after `seconds`."""
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                while not holds():
+                    self.clear()
+                    await self.wait()
+        except TimeoutError:
+            return holds()
+        return True

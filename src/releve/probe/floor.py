@@ -1,0 +1,70 @@
+"""The floor: what a round trip takes from caller to caller, without any agent."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import numpy as np
+
+from releve.probe import signal
+from releve.probe.call import Call, new_room_name
+from releve.probe.echoes import Frames
+from releve.probe.room import Server
+
+CHIRPS = 16
+CHIRP_GAP = 0.35
+EAR_SECONDS = 5.0  # until both hear each other
+LAST_SECONDS = 0.6  # for the last chirp to arrive
+NOBODY = "releve-nobody"  # an agent name no worker has: the floor's room gets no agent
+
+
+async def measure(server: Server, settle_seconds: float) -> float | None:
+    """The median delays from caller to caller through the server and back, in milliseconds.
+
+    Two callers hear each other, with the same mic, ear and arithmetic as a call: what an echo
+    takes beyond it is the agent's. (Jitter buffers differ from call to call by 10 ms or so, and
+    this one has two, so an agent that adds nothing can come out a little below it.)
+    None when fewer than half of the chirps were heard in either direction.
+    """
+    server, room_name = Server(server.url, server.keys, NOBODY), new_room_name("floor")
+    # Named as agents, so that each is what the other listens to.
+    pair = [Call(server, room_name, identity=f"floor-agent-{side}") for side in "ab"]
+    said: list[list[tuple[signal.Samples, float]]] = [[], []]
+    heard: list[Frames] = []
+    try:
+        for call in pair:
+            await call.open()
+        met = [call.wait(partial(_has_ear, call), EAR_SECONDS) for call in pair]
+        if all(await asyncio.gather(*met)):
+            await asyncio.sleep(settle_seconds)
+            for number in range(CHIRPS):
+                said[number % 2].append(await pair[number % 2].say(number))
+                await asyncio.sleep(CHIRP_GAP)
+            await asyncio.sleep(LAST_SECONDS)
+            heard = [call.ears[0][1].frames() for call in reversed(pair)]
+    finally:
+        await asyncio.gather(*(call.close() for call in pair))
+    return await asyncio.to_thread(there_and_back, said, heard)
+
+
+def _has_ear(call: Call) -> bool:
+    return bool(call.ears)
+
+
+def there_and_back(
+    said: list[list[tuple[signal.Samples, float]]], heard: list[Frames]
+) -> float | None:
+    """The median delays of both directions together, in milliseconds: pure.
+
+    `said[k]` are the chirps of one side, `heard[k]` the frames the other side got.
+    """
+    ways: list[float] = []
+    for chirps, frames in zip(said, heard, strict=False):
+        if frames:
+            recording = signal.Recording(frames)
+            delays = [recording.delay(chirp, at, signal.LONGEST_RTT) for chirp, at in chirps]
+            found = [delay for delay in delays if delay is not None]
+            if found and len(found) >= len(chirps) / 2:
+                ways.append(float(np.median(found)))
+    return round(1000 * sum(ways), 1) if len(ways) == 2 else None

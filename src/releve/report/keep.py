@@ -1,0 +1,19 @@
+"""Writing a file of evidence. Standard library only, because runs of Ansible pay for the import."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+
+def keep(run_dir: str | Path, name: str, content: object) -> None:
+    """Write text, or anything that JSON can say, into evidence/`name`; a crash leaves no half.
+
+    Raises OSError.
+    """
+    path = Path(run_dir, "evidence", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{name}.{os.getpid()}")
+    draft.write_text(content if isinstance(content, str) else json.dumps(content), "utf-8")
+    draft.replace(path)

@@ -1,0 +1,45 @@
+"""Everything the tool knows, one module a subject."""
+
+from __future__ import annotations
+
+from releve.upgrade.context import Detector
+from releve.upgrade.model import Rule
+from releve.upgrade.rules import (
+    append,
+    assistant,
+    audio,
+    bot,
+    chat,
+    events,
+    job,
+    names,
+    options,
+    parts,
+    plugins,
+    request,
+    room,
+    server,
+    speech,
+    tools,
+)
+
+_MODULES = (
+    request,  # before options: it gives them their names
+    options,
+    job,
+    bot,
+    room,
+    audio,
+    assistant,
+    events,
+    speech,
+    chat,
+    append,
+    tools,
+    plugins,
+    parts,
+    server,
+    names,
+)
+DETECTORS: tuple[Detector, ...] = tuple(module.find for module in _MODULES)
+RULES: tuple[Rule, ...] = tuple(rule for module in _MODULES for rule in module.RULES)

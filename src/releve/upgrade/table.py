@@ -1,0 +1,74 @@
+"""docs/upgrading.md, from the rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from releve.upgrade.gone import GONE, MOVED
+from releve.upgrade.model import Rule
+from releve.upgrade.pins import TARGET
+
+INTRO = """\
+# Upgrading agent code from v0.x to v1
+
+This page is generated from the tool's own rules; change those and run
+`releve upgrade-code --table > docs/upgrading.md`.
+
+    releve upgrade-code PATH            # what is to do, by file and line (the same as --check)
+    releve upgrade-code PATH --diff     # the rewrite, as a unified diff
+    releve upgrade-code PATH --write    # rewrite the files, then say what is left to do by hand
+
+From livekit 0.11.1, livekit-agents 0.7.2 and livekit-api 0.5.1 to {versions}; what 0.8 to 0.12
+wrote otherwise is known as far as their public examples show it. `--check` and `--diff` exit 1 when
+anything is to do, `--write` when something is left to do by hand; 0 says that nothing is, 2 that a
+file cannot be parsed (then none is written) or that the command was wrong. `--sarif FILE` writes
+the same list as SARIF 2.1.0.
+
+*Rewritten* is what is certain from the file itself: names are followed through imports, and objects
+through annotations, constructors, attributes, loops and callbacks. Everything else is *flagged*,
+with its line and what to write. Formatting and comments stay; running it again changes nothing. A
+line with the comment `# releve: v1` is one that a person has looked at: nothing is flagged there.
+What comes from another file is not followed: annotate it (`room: rtc.Room`). Of plugins other than
+openai and silero only the versions are changed: what their constructors take is theirs to say.
+Notebooks are not read.
+
+In a repository, `ansible-playbook playbooks/upgrade_code.yml -e code_repository=/path/to/it` does
+all of this on the branch `migration-livekit-v1`, imports the result in green's image, and calls
+each program that runs a worker, on a throw-away server without a way out; what was heard is in the
+report. A work tree with changes is refused, and nothing is pushed.
+
+What reads the same in both versions needs no rule: the names and arguments of the room's events,
+`AudioStream` over a track, publishing and unpublishing tracks, `AutoSubscribe`,
+`WorkerPermissions`, the commands of `cli.run_app`, rooms, egress, ingress, webhooks and tokens of
+the API client.
+"""
+
+
+def page(rules: Iterable[Rule]) -> str:
+    """The whole page, ended by a newline."""
+    wanted = ("livekit", "livekit-agents", "livekit-api")
+    parts = [INTRO.format(versions=", ".join(f"{name} {TARGET[name]}" for name in wanted))]
+    areas: dict[str, list[Rule]] = {}
+    for rule in rules:
+        areas.setdefault(rule.area, []).append(rule)
+    for area, known in areas.items():
+        parts += [
+            f"\n## {area.capitalize()}\n",
+            "| rule | v0 | v1 | done | why |",
+            "|---|---|---|---|---|",
+        ]
+        parts += [_row(rule) for rule in known]
+    parts += ["\n## Names that moved\n", "| v0 | v1 |", "|---|---|"]
+    parts += [f"| `{old}` | `{new}` |" for old, new in sorted(MOVED.items())]
+    parts += ["\n## Names that are gone\n", "| v0 | instead |", "|---|---|"]
+    parts += [f"| `{name}` | {_cell(GONE[name])} |" for name in sorted(GONE) if name not in MOVED]
+    return "\n".join(parts) + "\n"
+
+
+def _row(rule: Rule) -> str:
+    done = "rewritten" if rule.certain else "flagged"
+    return f"| {rule.id} | {_cell(rule.v0)} | {_cell(rule.v1)} | {done} | {_cell(rule.why)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,5 @@
+"""A green that starts, and never registers."""
+
+import signal
+
+signal.pause()

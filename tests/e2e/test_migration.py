@@ -1,0 +1,180 @@
+"""The main job, on real containers and with calls in progress, in the order of a rehearsal.
+
+One stack serves all tests: greens that must not pass first, then the one that must, then back.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2e.harness import STACK, Played, Stage, interrupt
+
+BLUE_ALONE = {"blue": 100, "green": 0}
+GREEN_ALONE = {"blue": 0, "green": 100}
+
+
+def unharmed(calls: dict[str, Any]) -> None:
+    """What every run promises to the people who talk meanwhile."""
+    assert calls["sentinels"] == 3
+    assert (calls["dropped"], calls["without_agent"], calls["with_two_agents"]) == (0, 0, 0)
+
+
+def rolled_back(run: Played, said: str) -> None:
+    assert run.code != 0
+    assert run.report["run"]["verdict"] == "rolled_back"
+    assert run.last.startswith("ROLLED BACK"), run.last
+    assert said in run.last
+    unharmed(run.report["calls"])
+
+
+def test_check_mode_starts_nothing_and_leaves_no_report(stage: Stage) -> None:
+    before = stage.containers()
+    # A word, as `-e livekit_server_replace=true` gives it.
+    run = stage.play("migrate.yml", check=True, livekit_server_replace="true")
+    assert run.code == 0, run.output
+    assert stage.containers() == before
+    assert not list(stage.reports.iterdir())
+
+
+def test_a_rollback_with_nothing_to_go_back_to_says_so_and_holds_no_lock(stage: Stage) -> None:
+    for _ in range(2):  # the second would meet the first's lock
+        run = stage.play("rollback.yml")
+        assert run.code != 0
+        assert "no gateway at" in run.last
+    assert run.report["run"]["verdict"] == "failed"
+
+
+def test_preflight_says_yes_and_touches_no_container(stage: Stage) -> None:
+    before = stage.containers()
+    run = stage.play("playbooks/preflight.yml")
+    assert run.code == 0, run.output
+    assert stage.containers() == before
+
+
+@pytest.mark.parametrize(
+    ("green", "patience", "said"),
+    [
+        ("crashes", 30, "ended by itself, it said: the model file is missing"),
+        ("never_registers", 5, "no green worker registered at the gateway within 5 s"),
+        ("silent", 60, "of green failed: agent agent-"),
+    ],
+)
+def test_a_bad_green_goes_back_by_itself_and_nobody_notices(
+    stage: Stage, green: str, patience: int, said: str
+) -> None:
+    blue = stage.blue()
+    run = stage.play(
+        "migrate.yml",
+        eloquence_agent_image=stage.green_like(green),
+        eloquence_agent_register_seconds=patience,
+    )
+    rolled_back(run, said)
+    assert stage.blue() == blue
+    assert stage.weights() == BLUE_ALONE
+
+
+def test_an_interrupted_migration_is_understood_by_rollback(stage: Stage) -> None:
+    blue = stage.blue()
+    run = stage.start("migrate.yml")
+    assert run.stdout is not None
+    for line in run.stdout:
+        if "(8/11) PROBE" in line:
+            interrupt(run)
+            break
+    rest = run.stdout.read()
+    assert run.wait() != 0
+    assert "interrupted" in rest.rstrip().splitlines()[-1]
+
+    back = stage.play("rollback.yml")
+    assert back.code == 0, back.output
+    unharmed(back.report["calls"])
+    assert stage.weights() == BLUE_ALONE
+    assert stage.blue() == blue
+
+
+def test_a_migration_moves_every_new_room_and_drops_no_call(stage: Stage) -> None:
+    blue = stage.blue()
+    run = stage.play("migrate.yml")
+    assert run.code == 0, run.output
+    assert run.report["run"]["verdict"] == "pass"
+    unharmed(run.report["calls"])
+    assert run.report["calls"]["opened_during_run"] >= 20
+    probes = {(probe["name"], probe["colour"]): probe for probe in run.report["probes"]}
+    assert probes["echo", "green"]["passed"]
+    # In the same seconds as blue, if need be at the second look.
+    compared = probes.get(("compare-again", "green"), probes["compare", "green"])
+    assert compared["compared"]["answer"] == "pass"
+    assert stage.weights() == GREEN_ALONE
+    assert stage.blue() == blue
+
+
+def test_a_second_migration_changes_nothing(stage: Stage) -> None:
+    before = stage.containers()
+    run = stage.play("migrate.yml")
+    assert run.code == 0, run.output
+    assert run.changed == 0, [line for line in run.output.splitlines() if "changed:" in line]
+    assert stage.containers() == before
+
+
+def test_both_colours_are_probed_and_told_by_status(stage: Stage) -> None:
+    probe = stage.play("playbooks/probe.yml")
+    assert probe.code == 0, probe.output
+    measured = {(found["name"], found["colour"]) for found in probe.report["probes"]}
+    assert measured >= {
+        (name, of) for name in ("connect", "network", "echo", "app") for of in ("blue", "green")
+    }
+    # Containers without any privilege; and the demo's server offers no TURN.
+    networks = [found["network"] for found in probe.report["probes"] if found["name"] == "network"]
+    assert [network["TURN"] for network in networks] == ["not offered"] * 2
+    assert all(" tcp, " in network["no UDP"] for network in networks)
+    status = stage.play("playbooks/status.yml")
+    assert status.code == 0
+    assert "green: 100" in status.output
+
+
+def test_a_rollback_with_calls_on_both_colours_drops_none(stage: Stage) -> None:
+    # The sentinels are blue's, since before there was a gateway; newer rooms are green's.
+    assert "green" in {job["colour"] for job in stage.gateway.jobs() if job["ended"] is None}
+    run = stage.play("rollback.yml")
+    assert run.code == 0, run.output
+    unharmed(run.report["calls"])
+    assert run.report["rollback"]["seconds"] > 0
+    assert stage.weights() == BLUE_ALONE
+
+
+def test_a_run_beside_another_is_refused_by_name(stage: Stage) -> None:
+    first = stage.start("migrate.yml")
+    assert first.stdout is not None
+    for line in first.stdout:
+        if "PREFLIGHT" in line:
+            break
+    second = stage.play("rollback.yml")
+    interrupt(first)
+    first.stdout.read()
+    assert first.wait() != 0
+    assert second.code != 0
+    assert "this environment is locked: run " in second.last
+
+
+def test_a_restore_shows_its_plan_and_leaves_a_running_stack_alone(stage: Stage) -> None:
+    before = stage.containers()
+    run = stage.play("playbooks/restore.yml", snapshot="latest")
+    assert run.code != 0
+    assert f"stop container {STACK}_agent_1" in run.output
+    assert f"To do it nevertheless add -e confirm={STACK}" in run.last
+    assert stage.containers() == before
+
+
+def test_no_secret_is_in_what_all_these_runs_printed_or_wrote_down(stage: Stage) -> None:
+    password = Path(f"/var/lib/releve-backup/{STACK}/password").read_text().strip()
+    keys = Path(f"/var/lib/releve/{STACK}/keys.yaml").read_text()
+    api_secret = keys.partition(": ")[2].strip().strip('"')
+    written = {str(path): path.read_bytes() for path in stage.reports.rglob("*") if path.is_file()}
+    written |= {f"run {n}": text.encode() for n, text in enumerate(stage.printed)}
+    assert any(path.endswith("backup-versions.md") for path in written)
+    for secret in (password, api_secret):
+        assert len(secret) >= 32
+        assert [path for path, content in written.items() if secret.encode() in content] == []

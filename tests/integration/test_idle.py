@@ -1,0 +1,28 @@
+"""`releve probe idle`: nothing may be restarted while somebody is in a room."""
+
+from __future__ import annotations
+
+import pytest
+
+from integration.harness import LiveKit
+from releve.keys import Keys
+from releve.probe import idle
+from releve.probe.call import Call, new_room_name
+from releve.probe.room import Server, ServerError
+
+
+async def test_a_room_with_somebody_in_it_is_a_call(livekit_server: LiveKit) -> None:
+    server = Server(livekit_server.url, livekit_server.keys, "releve-nobody")
+    call = Call(server, new_room_name("idle"))
+    await call.open(talk=False)
+    try:
+        assert await idle.wait(server, 0) >= 1
+    finally:
+        await call.close()
+    assert await idle.wait(server, 60) == 0
+
+
+async def test_a_wrong_key_is_said_and_not_taken_for_quiet(livekit_server: LiveKit) -> None:
+    stranger = Server(livekit_server.url, Keys("stranger", "x" * 40))
+    with pytest.raises(ServerError, match="does not tell its rooms"):
+        await idle.wait(stranger, 0)

@@ -1,0 +1,34 @@
+"""`releve probe conversation` against an agent that does not converse: it fails by its figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from integration.harness import LiveKit
+from integration.test_probe import FAULTY, StartAgent
+from releve.probe import conversation, gates
+from releve.probe.room import Server
+
+
+async def test_an_echo_is_no_conversation(
+    livekit_server: LiveKit,
+    start_agent: StartAgent,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conversation, "GREETING_SECONDS", 0.5)
+    monkeypatch.setattr(conversation, "REPLY_SECONDS", 2.0)
+    monkeypatch.setattr(conversation, "WRITTEN_SECONDS", 0.5)
+    start_agent("green", script=FAULTY, FAULT="none")
+    probe = await conversation.run(
+        Server(livekit_server.url, livekit_server.keys),
+        "conversation",
+        "green",
+        gates.of("conversation"),
+        conversation.load(Path(conversation.__file__).with_name("let-us-begin.wav")),
+        calls=1,
+        expect=[],
+    )
+    assert not probe["passed"]
+    assert "fraction of replies transcribed is 0, at least 1 is needed" in probe["reason"]

@@ -1,0 +1,58 @@
+"""A whole gateway in the test's own process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from releve.gateway import app
+from releve.gateway.config import GatewayConfig
+from unit.gateway_standin import StandInServer, until
+
+
+class Running:
+    """A gateway in this process and clients to its doors."""
+
+    def __init__(self, config: GatewayConfig, stop: asyncio.Event) -> None:
+        self.config = config
+        self.stop = stop
+        self.blue, self.green = config.ports["blue"], config.ports["green"]
+        self.workers = aiohttp.ClientSession()
+        self.plain = aiohttp.ClientSession(auto_decompress=False)
+        connector = aiohttp.UnixConnector(str(config.admin_socket))
+        self._admin = aiohttp.ClientSession("http://gateway", connector=connector)
+
+    async def admin(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
+        async with self._admin.request(method, path, json=body) as answer:
+            return answer.status, await answer.json()
+
+    async def raw(self, method: str, path: str, body: bytes) -> tuple[int, str]:
+        async with self._admin.request(method, path, data=body) as answer:
+            return answer.status, await answer.text()
+
+    async def state(self) -> dict[str, Any]:
+        return (await self.admin("GET", "/state"))[1]
+
+    async def close(self) -> None:
+        for session in (self.workers, self.plain, self._admin):
+            await session.close()
+
+
+@asynccontextmanager
+async def running(
+    config: GatewayConfig, server: StandInServer, take_over: bool = False
+) -> AsyncIterator[Running]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(app.run(config, stop, take_over))
+    await until(lambda: task.done() or len(server.connections) == 3)
+    gateway = Running(config, stop)
+    try:
+        yield gateway
+    finally:
+        await gateway.close()
+        stop.set()
+        await asyncio.wait_for(task, 5)

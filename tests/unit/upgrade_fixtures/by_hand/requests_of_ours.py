@@ -1,0 +1,2 @@
+async def request_fnc(req):
+    await req.reject()

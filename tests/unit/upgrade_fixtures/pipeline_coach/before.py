@@ -1,0 +1,45 @@
+"""A coach of 0.12: VoiceAssistant under its later name."""
+
+import logging
+
+from livekit.agents import JobContext, WorkerOptions, cli, llm, metrics
+from livekit.agents.llm import ChatContext
+from livekit.agents.pipeline import AgentTranscriptionOptions, VoicePipelineAgent
+from livekit.plugins import openai, rag, silero
+
+logger = logging.getLogger("coach")
+
+
+async def before_model(agent: VoicePipelineAgent, chat_ctx: llm.ChatContext):
+    logger.info("%d items, and %s", len(chat_ctx.messages), rag)
+
+
+async def entrypoint(ctx: JobContext):
+    await ctx.connect()
+    opening = (
+        ChatContext()
+        .append(role="system", text="You are a coach.")
+        .append(role="assistant", text="Hello!", images=[])
+    )
+    agent = VoicePipelineAgent(
+        vad=silero.VAD.load(),
+        stt=openai.STT(model="whisper-1"),
+        llm=openai.LLM(),
+        tts=openai.TTS(model="tts-1", voice="alloy"),
+        chat_ctx=opening,
+        min_endpointing_delay=0.6,
+        before_llm_cb=before_model,  # what the model is asked
+        transcription=AgentTranscriptionOptions(user_transcription=False),
+    )
+
+    @agent.on("metrics_collected")
+    def measured(collected: metrics.AgentMetrics):
+        metrics.log_metrics(collected)
+
+    agent.start(ctx.room)
+    note = llm.ChatMessage.create(text="Well done.", role="assistant")
+    print(note, opening.copy())
+
+
+if __name__ == "__main__":
+    cli.run_app(WorkerOptions(entrypoint_fnc=entrypoint))
