@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import os
-import platform
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
+from coaches import coaches, figure, write
+from releve.probe import conversation
+from releve.probe.call import Call, new_room_name
+from releve.probe.room import Server
 
-from integration import harness  # noqa: E402
-from releve.probe import conversation  # noqa: E402
-from releve.probe.call import Call, new_room_name  # noqa: E402
-from releve.probe.room import Server  # noqa: E402
-
-OUT = ROOT / "var" / "bench" / "memory.json"
 CALLS, AT_ONCE = 50, 5
 WARM = 10  # calls after which what is loaded once has been
 GROWTH_MB = 10.0  # from then to the last
@@ -37,28 +29,11 @@ END_SECONDS = 120.0  # for processes that do not end: green's SDK kills them aft
 
 
 def main() -> None:
-    OUT.parent.mkdir(parents=True, exist_ok=True)
     figures: dict[str, Any] = {}
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        harness.running_server(Path(folder)) as server,
-        harness.running_speech(Path(folder)) as speech,
-    ):
-        for colour in ("blue", "green"):
-            log = Path(folder) / f"{colour}.out"
-            settings = {"AGENT_MODE": "coach", "COACH_URL": speech}
-            agent = harness.start_agent(colour, server.url, server.keys, log, **settings)
-            try:
-                held = asyncio.run(_calls(Server(server.url, server.keys), agent.pid))
-            finally:
-                agent.stop()
-            figures |= _judged(colour, held)
-    for name, found in figures.items():
-        print(f"{name:32} {found['value']:8.1f} {found['unit']}  {found['holds']}")
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, LiveKit Server {server.version}"
-    OUT.write_text(
-        json.dumps({"name": "memory", "machine": machine, "figures": figures}, indent=2) + "\n"
-    )
+    for coach in coaches():
+        held = asyncio.run(_calls(coach.server, coach.process.pid))
+        figures |= _judged(coach.colour, held)
+    write("memory", coach.version, figures)
 
 
 @dataclass(frozen=True)
@@ -87,10 +62,10 @@ def _judged(colour: str, held: list[Held]) -> dict[str, Any]:
     """The last against the first that was warm."""
     warm, last = next(found for found in held if found.calls >= WARM), held[-1]
     return {
-        f"{colour}_memory_after_{warm.calls}_calls": _figure(warm.megabytes, "MB"),
-        f"{colour}_memory_after_{last.calls}_calls": _figure(last.megabytes, "MB"),
-        f"{colour}_processes_more": _figure(last.processes - warm.processes, "processes", 0.0),
-        f"{colour}_growth": _figure(last.megabytes - warm.megabytes, "MB", GROWTH_MB),
+        f"{colour}_memory_after_{warm.calls}_calls": figure(warm.megabytes, "MB"),
+        f"{colour}_memory_after_{last.calls}_calls": figure(last.megabytes, "MB"),
+        f"{colour}_processes_more": figure(last.processes - warm.processes, "processes", 0.0),
+        f"{colour}_growth": figure(last.megabytes - warm.megabytes, "MB", GROWTH_MB),
     }
 
 
@@ -139,11 +114,6 @@ def _megabytes(group: int) -> float:
                 if line.startswith("Pss:"):
                     total += int(line.split()[1])
     return total / 1024
-
-
-def _figure(value: float, unit: str, limit: float | None = None) -> dict[str, Any]:
-    holds = None if limit is None else value <= limit
-    return {"value": round(value, 1), "unit": unit, "limit": limit, "holds": holds}
 
 
 if __name__ == "__main__":

@@ -6,20 +6,22 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# A stack with its calls keeps more than a core busy: two at a time would starve each other.
-STACKS = (
-    "tests/e2e/test_migration.py",
-    "tests/e2e/test_restart.py",
-    "tests/e2e/test_molecule.py",
+# Calls are audio in real time, and a stack with its calls keeps more than a core busy: two of those
+# at a time would starve each other. So all that place calls come one after the other, and what
+# places none, the unit tests first of all, runs beside them.
+CALLS = ("tests/e2e/", "tests/integration/")
+NO_CALLS = tuple(
+    f"tests/integration/test_{name}.py"
+    for name in ("backup_engine", "demo_reset", "gateway_rooms", "speech")
 )
 
 
 class Scopes(LoadScopeScheduling):
-    """Tests of one file share its servers; whole stacks come one after the other."""
+    """Tests of one file share its servers."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
-        return "stacks" if file in STACKS else file
+        return "calls" if file.startswith(CALLS) and file not in NO_CALLS else file
 
 
 # Not `--dist loadgroup`: xdist 3.8 finds no group of pytest 9.2's items.

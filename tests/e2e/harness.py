@@ -49,7 +49,7 @@ SETTINGS: dict[str, Any] = {
     "canary_percent": 50,
     "canary_seconds": 6,
     "bake_seconds": 6,
-    "sentinels_every": 3.0,  # each room is a process of blue's, beside other tests
+    "sentinels_every": 5.0,  # each room is a process of blue's, beside other tests
     "sentinels_stay": True,
     "sentinels_max_seconds": 1800,
 }

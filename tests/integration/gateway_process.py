@@ -22,7 +22,7 @@ from integration import harness
 COLOURS = ("blue", "green")
 
 
-async def until(what: str, holds: Callable[[], Any], seconds: float = 20.0) -> None:
+async def until(what: str, holds: Callable[[], Any], seconds: float = 90.0) -> None:
     """Wait for what no event announces; says what was missing when it does not come."""
     try:
         async with asyncio.timeout(seconds):
@@ -87,7 +87,7 @@ class Gateway:
         began = time.monotonic()
         self.process.send(number)
         try:
-            return self.process.wait(10), time.monotonic() - began
+            return self.process.wait(60), time.monotonic() - began
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still there 10 s after {number.name}") from None
 
@@ -107,7 +107,7 @@ class Gateway:
         """Jobs by their room."""
         return {job["room"]: job for job in await self.ask("GET", "/jobs")}
 
-    async def ended(self, rooms: list[str], seconds: float = 20.0) -> None:
+    async def ended(self, rooms: list[str], seconds: float = 90.0) -> None:
         """Returns when the jobs of these rooms are over."""
         async with asyncio.timeout(seconds):
             while True:
@@ -117,7 +117,7 @@ class Gateway:
                 await asyncio.sleep(0.1)
 
     async def ready(
-        self, workers: int = 2, seconds: float = 30.0, settle: bool = True
+        self, workers: int = 2, seconds: float = 120.0, settle: bool = True
     ) -> dict[str, Any]:
         """The state once that many workers are there and the server knows all three keys."""
         state: dict[str, Any] = {}
@@ -155,7 +155,7 @@ class Call:
         """Somebody publishes a track."""
         return any(who.track_publications for who in self.room.remote_participants.values())
 
-    async def answered(self, seconds: float = 20.0) -> None:
+    async def answered(self, seconds: float = 90.0) -> None:
         await until(f"an agent's track in {self.name}", lambda: self.heard, seconds)
 
 

@@ -96,7 +96,7 @@ async def test_a_room_that_opens_between_two_gateways_has_its_agent_from_the_sec
     await asyncio.to_thread(house.gateway.start, True)
     await house.gateway.ready(workers=0)
     old.send(signal.SIGTERM)
-    await asyncio.wait_for(first.closed.wait(), 10)
+    await asyncio.wait_for(first.closed.wait(), 60)
     room = await house.room()
     second = await house.worker()
     await until("the room's job", lambda: second.rooms == [room])

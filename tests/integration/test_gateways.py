@@ -89,7 +89,7 @@ async def test_rooms_of_two_gateways_have_one_agent_each(
         calls = [
             await stack.enter_async_context(call(livekit_server, room())) for _ in range(ROOMS)
         ]
-        await asyncio.gather(*(line.answered(40) for line in calls))
+        await asyncio.gather(*(line.answered() for line in calls))
         await asyncio.sleep(WATCH_SECONDS)
         assert [len(line.agents) for line in calls] == [1] * ROOMS
 
@@ -120,7 +120,7 @@ async def test_callers_of_an_agent_that_was_killed_get_another(
         calls = [
             await stack.enter_async_context(call(livekit_server, room())) for _ in range(ROOMS)
         ]
-        await asyncio.gather(*(line.answered(40) for line in calls))
+        await asyncio.gather(*(line.answered() for line in calls))
         held = [line for line in calls if line.name in await gateway.jobs()]
         if not held:
             pytest.skip("the server gave every room to the other gateway")

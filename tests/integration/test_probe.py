@@ -30,7 +30,7 @@ def probe_echo(
 ) -> subprocess.CompletedProcess[str]:
     command = [RELEVE, "probe", "echo", "--url", url or server.url, "--name", "echo"]
     command += ["--keys-file", str(keys_file or server.keys_file), "--colour", "green", *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
 
 
 @pytest.mark.parametrize("colour", ["blue", "green"])
@@ -79,8 +79,8 @@ LITTLE = r"valid fraction of chirps is 0\.\d+, at least 0\.95 is needed"
 @pytest.mark.parametrize(
     ("fault", "seconds", "sentence", "figure"),
     [
-        ("silent", "0", "is silent: nothing we said came back within 5 s", NOTHING),
-        ("deaf", "0", "is silent: nothing we said came back within 5 s", NOTHING),
+        ("silent", "0", "is silent: nothing we said came back within 10 s", NOTHING),
+        ("deaf", "0", "is silent: nothing we said came back within 10 s", NOTHING),
         ("mute", "0", "came without audio within 10 s", NOTHING),
         ("leaves", "5", "agent left", LITTLE),
         ("fades", "5", "", LITTLE),
@@ -152,7 +152,7 @@ def test_what_the_operator_must_change_is_exit_2_and_a_sentence(
         url = f"ws://127.0.0.1:{free_port()}"
     hold = [RELEVE, "probe", "hold", "--url", url, "--keys-file", keys_file]
     hold += ["--record", tmp_path / "r.jsonl"]
-    held_too = subprocess.run(hold, capture_output=True, text=True, timeout=40, check=False)
+    held_too = subprocess.run(hold, capture_output=True, text=True, timeout=180, check=False)
     for done in (probe_echo(livekit_server, url=url, keys_file=keys_file), held_too):
         assert done.returncode == 2
         said = {"secret": "refuses the token", "key": "refuses the token"}
@@ -175,7 +175,7 @@ def held(server: LiveKit, directory: Path, *more: str) -> Iterator[tuple[subproc
 
     def seen(
         name: str,
-        seconds: float = 30,
+        seconds: float = 120,
         until: Callable[[record.Event], bool] = lambda _: True,
         **fields: Any,
     ) -> record.Event:
@@ -226,7 +226,7 @@ async def test_sentinels_tell_a_silence_a_killed_agent_and_the_callers_gap(
         gap = wait_for_gap(seen, tmp_path, first)
 
         sentinels.send_signal(signal.SIGTERM)
-        assert sentinels.wait(10) == 0
+        assert sentinels.wait(60) == 0
     told = events(tmp_path)
     summary = record.summarise(told, ready["t"], told[-1]["t"])
     assert summary["sentinels"] == 2
@@ -245,7 +245,7 @@ def events(directory: Path) -> list[record.Event]:
 def wait_for_gap(seen: Seen, directory: Path, first: list[record.Event]) -> record.Event:
     """The silence told by a call joined anew: from the old call's last echo to its first."""
     old = {event["call"] for event in first}
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         for event in events(directory):
             # A busy machine has shorter ones of its own.
@@ -267,9 +267,9 @@ def test_a_silent_agent_is_a_dropped_call(
 
 def test_sentinels_end_cleanly_without_any_agent(livekit_server: LiveKit, tmp_path: Path) -> None:
     with held(livekit_server, tmp_path, "--calls", "1", "--every", "1") as (sentinels, seen):
-        seen("no_agent", seconds=20)
+        seen("no_agent")
         sentinels.send_signal(signal.SIGTERM)
-        assert sentinels.wait(10) == 0
+        assert sentinels.wait(60) == 0
     told = events(tmp_path)
     assert not any(event["event"] == "ready" for event in told)
     summary = record.summarise(told, told[0]["t"], told[-1]["t"])

@@ -20,7 +20,7 @@ LOOSE = [word for limit in LIMITS for word in ("--limit", limit)]
 def probe_app(server: LiveKit, *more: str) -> subprocess.CompletedProcess[str]:
     command = [RELEVE, "probe", "app", "--url", server.url, "--name", "app"]
     command += ["--keys-file", str(server.keys_file), "--colour", "green", *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.fixture(scope="session")

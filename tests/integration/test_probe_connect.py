@@ -18,7 +18,7 @@ from releve.probe.room import Server
 def probe_connect(server: LiveKit, *more: str) -> subprocess.CompletedProcess[str]:
     command = [RELEVE, "probe", "connect", "--url", server.url, "--name", "connect"]
     command += ["--keys-file", str(server.keys_file), "--colour", "green", *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
 def test_calls_get_their_agent_and_bad_tokens_are_refused(

@@ -17,7 +17,7 @@ def test_calls_are_held_together_and_the_host_is_measured_meanwhile(
     command += ["--keys-file", str(livekit_server.keys_file), "--colour", "green"]
     command += ["--calls", "2", "--step", "2", "--limit", "rtt_p95_ms_max=3000"]
     command += ["--limit", "valid_fraction_min=0.5"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     assert "2 calls: held" in done.stderr
     probe = json.loads(done.stdout)

@@ -40,7 +40,7 @@ def test_a_caller_whose_network_fails_keeps_the_agent(tmp_path: Path) -> None:
             command += ["--keys-file", server.keys_file, "--colour", "green"]
             command += ["--cut", str(CUT_SECONDS)]
             command += [word for limit in LOOSE for word in ("--limit", limit)]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False)
+            done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         finally:
             agent.stop()
     assert done.returncode == 0, done.stderr

@@ -18,7 +18,7 @@ def probe_soak(
     command += ["--keys-file", str(server.keys_file), "--colour", "green", "--calls", "1"]
     command += ["--seconds", str(seconds), *more]
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=seconds + 40, check=False
+        command, capture_output=True, text=True, timeout=seconds + 150, check=False
     )
 
 

@@ -28,7 +28,7 @@ StartAgent = Callable[..., Process]
 
 
 def held(python: Path, files: list[Path]) -> dict[str, dict[str, Any]]:
-    said = subprocess.check_output([python, "-P", TRIAL, *files], text=True, timeout=120)
+    said = subprocess.check_output([python, "-P", TRIAL, *files], text=True, timeout=240)
     found: dict[str, dict[str, Any]] = json.loads(said.splitlines()[-1])
     assert len(found) == len(files)
     return found
@@ -137,7 +137,7 @@ def test_an_upgraded_echo_starts_on_greens_sdk_and_its_caller_hears_the_echo(
     agent = start_agent("green", script=START, how=f"{script} start", PYTHONSAFEPATH="1")
     command = [RELEVE, "probe", "echo", "--url", livekit_server.url, "--name", "upgraded"]
     command += ["--keys-file", str(livekit_server.keys_file), "--colour", "green", "--calls", "1"]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     probe = json.loads(said.stdout)
     assert probe["valid"] >= 1, (probe["reason"], agent.log.read_text()[-3000:])
     (call,) = probe["calls"]
@@ -183,5 +183,5 @@ def test_a_tried_program_may_start_slowly_unless_it_says_how_slowly(
         "print(W(print).initialize_process_timeout)\n"
         "print(W(print, initialize_process_timeout=3).initialize_process_timeout)\n"
     )
-    said = subprocess.check_output([green_python, "-P", START, script], text=True, timeout=120)
+    said = subprocess.check_output([green_python, "-P", START, script], text=True, timeout=240)
     assert [float(line) for line in said.splitlines()] == [120.0, 3.0]

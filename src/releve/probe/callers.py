@@ -73,19 +73,21 @@ class Callers:
     async def hold(self, calls: int) -> list[str]:
         """Hang up where something is wrong, call anew until there are so many; what went wrong.
 
-        Returns when each has its agent, or none came. Raises ServerError when nobody is let in.
+        One call after the other, and none after one that went wrong: each makes the agent start a
+        process, on a host where people may be talking. Raises ServerError when nobody is let in.
         """
         bad = [each for each in self._callers if meet.troubled(each.call)]
         self._callers = [each for each in self._callers if each not in bad]
         await asyncio.gather(*(each.call.close() for each in bad), return_exceptions=True)
-        failures: list[str] = []
-        wanting = range(calls - len(self._callers))
-        first = not self._callers
-        opened = await asyncio.gather(*(self._open(failures) for _ in wanting))
-        refused = [error for error in opened if isinstance(error, ServerError)]
-        if first and len(refused) == calls:
-            raise refused[0]
-        return failures + [str(error) for error in refused]
+        wrong: str | None = None
+        while len(self._callers) < calls and wrong is None:
+            try:
+                wrong = await self._open()
+            except ServerError as error:
+                if not self._callers:
+                    raise
+                wrong = str(error)
+        return [] if wrong is None else [wrong]
 
     async def say(self, phases: Sequence[float]) -> list[Said]:
         """Everybody says the chirps; each begins so great a part of the gap later."""
@@ -103,21 +105,20 @@ class Callers:
         await asyncio.gather(*(each.call.close() for each in self._callers), return_exceptions=True)
         self._callers.clear()
 
-    async def _open(self, failures: list[str]) -> ServerError | None:
+    async def _open(self) -> str | None:
+        """One more call; what went wrong once it was let in. Raises ServerError when it was not."""
         room, keep = new_room_name(self._suite), self._listens + SPARE_SECONDS
         call = Call(self._server, room, frame_ms=FRAME_MS, keep_seconds=keep)
         caller = _Caller(call)
         self._callers.append(caller)
         try:
             await call.open()
-        except ServerError as error:
+        except ServerError:
             self._callers.remove(caller)
             await call.close()
-            return error
+            raise
         caller.agent, trouble = await meet.agent(call)
-        if trouble is not None:
-            failures.append(trouble)
-        return None
+        return trouble
 
     async def _converse(self, caller: _Caller, phase: float) -> Said:
         """Say the chirps, a part of the gap later than the others, and listen to the last's end."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import numpy as np
 import scipy.stats
@@ -31,7 +31,6 @@ from releve.probe.room import Server
 ERROR = 0.05  # how often chance alone may prove either
 LEAST_CALLS = 2
 
-T = TypeVar("T")
 Answer = Literal["pass", "fail", "not enough data"]
 
 
@@ -77,8 +76,8 @@ async def run(
     """
     both = [Callers(each, "compare", chirps) for each in (beside, server)]
     try:
-        wrong = await _both(each.hold(calls) for each in both)
-        # Together, also when one agent came later: what shakes the host shakes both.
+        wrong = [await each.hold(calls) for each in both]
+        # What shakes the host shakes both: they are heard in the same seconds.
         await asyncio.sleep(SETTLE_SECONDS)
         meter = Meter()
         phases = np.arange(2 * calls).reshape(calls, 2).T / (2 * calls)
@@ -90,7 +89,7 @@ async def run(
     return probe_object(name, colour, blue, green, gate) | {"cost": cost}
 
 
-async def _both(each: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+async def _both(each: Iterable[Coroutine[Any, Any, list[Said]]]) -> list[list[Said]]:
     """Results of two that both come to their end; raises the first's error."""
     found = await asyncio.gather(*each, return_exceptions=True)
     for outcome in found:

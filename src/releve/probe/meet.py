@@ -10,7 +10,7 @@ from releve.probe import signal
 from releve.probe.call import Call, app_finds, stranger
 
 AGENT_SECONDS = 10.0  # from opening the call until an agent's audio track
-HEARD_SECONDS = 5.0  # from that track until our bed tone comes back
+HEARD_SECONDS = 10.0  # from that track until our bed tone comes back
 
 
 async def agent(
