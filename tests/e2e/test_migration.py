@@ -109,6 +109,9 @@ def test_a_migration_moves_every_new_room_and_drops_no_call(stage: Stage) -> Non
     assert compared["compared"]["answer"] == "pass"
     assert stage.weights() == GREEN_ALONE
     assert stage.blue() == blue
+    # Its start was not to be heard by anybody; from then on its callers come first.
+    green = stage.docker.containers.get(f"{STACK}-agent-green")
+    assert green.attrs["HostConfig"]["CpuShares"] == 65536
 
 
 def test_a_second_migration_changes_nothing(stage: Stage) -> None:
@@ -130,6 +133,10 @@ def test_both_colours_are_probed_and_told_by_status(stage: Stage) -> None:
     networks = [found["network"] for found in probe.report["probes"] if found["name"] == "network"]
     assert [network["TURN"] for network in networks] == ["not offered"] * 2
     assert all(" tcp, " in network["no UDP"] for network in networks)
+    # Blue gets no new rooms any more: it has to be heard, how fast decides nothing.
+    echoes = {found["colour"]: found for found in probe.report["probes"] if found["name"] == "echo"}
+    assert echoes["blue"]["gate"].keys() == {"valid_fraction_min"}
+    assert echoes["green"]["gate"].keys() == {"valid_fraction_min", "rtt_p95_ms_max"}
     status = stage.play("playbooks/status.yml")
     assert status.code == 0
     assert "green: 100" in status.output
