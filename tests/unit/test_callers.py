@@ -1,0 +1,92 @@
+"""Callers are opened beside people who talk: one after the other, and none in vain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from releve.keys import Keys
+from releve.probe import callers, meet
+from releve.probe.callers import Callers
+from releve.probe.room import Server, ServerError
+
+SERVER = Server("ws://nobody.example", Keys("key", "secret"))
+
+
+class Line:
+    """Stands in for a call: notes how many are on their way to an agent at once."""
+
+    on_their_way = 0
+    most = 0
+    opened = 0
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.closed = False
+
+    async def open(self) -> None:
+        Line.opened += 1
+        Line.on_their_way += 1
+        Line.most = max(Line.most, Line.on_their_way)
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def meets(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str | None]], None]:
+    """What goes wrong with each call in turn, None where nothing does."""
+    Line.on_their_way = Line.most = Line.opened = 0
+
+    def set_to(troubles: list[str | None]) -> None:
+        left = iter(troubles)
+
+        async def agent(_call: Line) -> tuple[str | None, str | None]:
+            await asyncio.sleep(0)
+            Line.on_their_way -= 1
+            trouble = next(left)
+            return (None if trouble else "agent-1"), trouble
+
+        monkeypatch.setattr(meet, "agent", agent)
+
+    monkeypatch.setattr(callers, "Call", Line)
+    monkeypatch.setattr(meet, "troubled", lambda _call: False)
+    return set_to
+
+
+async def test_a_call_is_opened_when_the_one_before_has_its_agent(
+    meets: Callable[[list[str | None]], None],
+) -> None:
+    meets([None, None, None])
+    assert await Callers(SERVER, "test", 1).hold(3) == []
+    assert (Line.opened, Line.most) == (3, 1)
+
+
+async def test_none_is_opened_after_one_that_went_wrong(
+    meets: Callable[[list[str | None]], None],
+) -> None:
+    meets([None, "no agent came", None])
+    assert await Callers(SERVER, "test", 1).hold(3) == ["no agent came"]
+    assert Line.opened == 2
+
+
+@pytest.mark.parametrize("let_in", [0, 1])
+async def test_a_server_that_lets_nobody_in_is_an_error_and_one_that_stops_is_a_failure(
+    meets: Callable[[list[str | None]], None], monkeypatch: pytest.MonkeyPatch, let_in: int
+) -> None:
+    meets([None] * let_in)
+    real = Line.open
+
+    async def full(line: Line) -> None:
+        if Line.opened == let_in:
+            raise ServerError("it is full")
+        await real(line)
+
+    monkeypatch.setattr(Line, "open", full)
+    if let_in:
+        assert await Callers(SERVER, "test", 1).hold(3) == ["it is full"]
+    else:
+        with pytest.raises(ServerError, match="it is full"):
+            await Callers(SERVER, "test", 1).hold(3)
