@@ -7,9 +7,7 @@ one call at a time; the floor, twice the way from caller to caller without any a
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -18,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from figures import figure, write
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
@@ -25,14 +25,12 @@ from integration import harness  # noqa: E402
 from releve.probe import echo  # noqa: E402
 from releve.probe.room import Server  # noqa: E402
 
-OUT = ROOT / "var" / "bench" / "agents.json"
 ROUNDS = 3
 CHIRPS = 30
 ADDED_MS = 30.0  # that green may take beyond the floor, at its 95th percentile
 
 
 def main() -> None:
-    OUT.parent.mkdir(parents=True, exist_ok=True)
     busy = os.getloadavg()[0]
     rtts: dict[str, list[float]] = {"blue": [], "green": []}
     floors: list[float] = []
@@ -51,12 +49,8 @@ def main() -> None:
                     sys.exit(f"{colour} was not heard: {probe['reason']}\n{said}")
                 floors.append(probe["floor_rtt_ms"])
                 print(colour, probe["rtt_ms"], "floor", probe["floor_rtt_ms"], flush=True)
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, LiveKit Server {server.version}"
-    figures = judged(rtts, floors) | {"load_of_the_machine_before": figure(busy, "processes")}
-    for name, found in figures.items():
-        print(f"{name:40} {found['value']:8.1f} {found['unit']:10} {_verdict(found)}")
-    report = {"name": "echo", "machine": machine, "figures": figures}
-    OUT.write_text(json.dumps(report, indent=2) + "\n")
+    load = {"load_of_the_machine_before": figure(busy, "processes")}
+    write("agents", server.version, judged(rtts, floors) | load)
 
 
 async def _measure(server: Server, colour: str) -> dict[str, Any]:
@@ -80,17 +74,6 @@ def judged(rtts: dict[str, list[float]], floors: list[float]) -> dict[str, Any]:
         "blue_chirps_heard": figure(len(rtts["blue"]), "chirps"),
         "green_chirps_heard": figure(len(rtts["green"]), "chirps"),
     }
-
-
-def figure(value: float, unit: str, limit: float | None = None) -> dict[str, Any]:
-    holds = None if limit is None else value <= limit
-    return {"value": round(value, 1), "unit": unit, "limit": limit, "holds": holds}
-
-
-def _verdict(found: dict[str, Any]) -> str:
-    if found["limit"] is None:
-        return ""
-    return f"<= {found['limit']:.1f} {'holds' if found['holds'] else 'DOES NOT HOLD'}"
 
 
 if __name__ == "__main__":

@@ -1,16 +1,12 @@
-"""Both coaches, one after the other, on a server and the demo's speech services; and the report."""
+"""Both coaches, one after the other, on a server and the demo's speech services."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -44,20 +40,3 @@ def coaches() -> Iterator[Coach]:
                 yield Coach(colour, Server(server.url, server.keys), server.version, agent)
             finally:
                 agent.stop()
-
-
-def figure(value: float, unit: str, limit: float | None = None) -> dict[str, Any]:
-    holds = None if limit is None else value <= limit
-    return {"value": round(value, 3), "unit": unit, "limit": limit, "holds": holds}
-
-
-def write(name: str, server_version: str, figures: dict[str, Any]) -> None:
-    """Print the figures, and keep them in var/bench."""
-    for what, found in figures.items():
-        judged = {None: "", True: "holds", False: "DOES NOT HOLD"}[found["holds"]]
-        print(f"{what:32} {found['value']:8.3f} {found['unit']}  {judged}")
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, LiveKit Server {server_version}"
-    out = ROOT / "var" / "bench" / f"{name}.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    report = {"name": name, "machine": machine, "figures": figures}
-    out.write_text(json.dumps(report, indent=2) + "\n")

@@ -27,6 +27,7 @@ import aiohttp
 import uvloop
 import yaml
 
+from figures import figure
 from protocol_load import LoadWorkers, free_ports
 from protocol_server import KEYS, WAYS, server_running
 
@@ -151,11 +152,6 @@ async def measured(workers: int, seconds: float, flips: int) -> dict[str, Any]:
         finally:
             ended = await gateway.stop()
         return got | {"end": ended}
-
-
-def figure(value: float, unit: str, limit: float | None = None) -> dict[str, Any]:
-    holds = None if limit is None else value <= limit
-    return {"value": round(value, 3), "unit": unit, "limit": limit, "holds": holds}
 
 
 async def main() -> None:

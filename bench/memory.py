@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coaches import coaches, figure, write
+from coaches import coaches
+from figures import figure, write
 from releve.probe import conversation
 from releve.probe.call import Call, new_room_name
 from releve.probe.room import Server

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from coaches import coaches, figure, write
+from coaches import coaches
+from figures import figure, write
 from releve.probe import conversation
 from releve.probe.room import Server
 
