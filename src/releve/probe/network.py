@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from releve.probe import meet, signal, verdict, webrtc
+from releve.probe import apart, meet, signal, verdict, webrtc
 from releve.probe.call import Call, new_room_name
 from releve.probe.cost import Meter
 from releve.probe.floor import NOBODY
@@ -58,10 +58,18 @@ class Tried:
 async def run(
     server: Server, name: str, colour: str, judges: Sequence[Gate], *, cut_seconds: float
 ) -> dict[str, Any]:
-    """Measure, and return the probe object of report.json. Raises ServerError.
+    """Measure, and return the probe object of report.json. Raises ServerError and CrashError.
 
     About 6 s and `cut_seconds` where all goes well.
     """
+    (tried, cost), crashed = await apart.run(_measure, server, cut_seconds)
+    probe = probe_object(name, colour, tried, judges) | {"cost": cost}
+    if crashed:
+        probe["network"] |= {"SDK": "crashed, and all was measured anew"}
+    return probe
+
+
+async def _measure(server: Server, cut_seconds: float) -> tuple[list[Tried], dict[str, Any]]:
     meter, straight = Meter(), partial(Road, server.url, media=False)
     turn = await _offers_turn(server)
     calls = [
@@ -72,8 +80,7 @@ async def run(
     if turn:
         calls.append(_call(server, TURN, straight(), _nothing, relay=True))
     tried = await asyncio.gather(*calls)
-    cost = meter.read(len(tried))
-    return probe_object(name, colour, tried, judges) | {"cost": cost}
+    return tried, meter.read(len(tried))
 
 
 async def _offers_turn(server: Server) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +13,7 @@ import typer
 from releve import keys
 from releve.browser import BrowserError
 from releve.probe import gates
+from releve.probe.apart import CrashError
 from releve.probe.room import Server, ServerError
 
 Url = Annotated[str, typer.Option(help="LiveKit server, ws:// or wss://")]
@@ -38,7 +38,7 @@ def judge(
     """
     try:
         probe = asyncio.run(suite)
-    except (ServerError, BrowserError) as error:
+    except (ServerError, BrowserError, CrashError) as error:
         raise environment(str(error)) from error
     except (OSError, ValueError) as error:
         if file is None:
@@ -72,8 +72,6 @@ def gates_of(
 
 
 def server_at(url: str, keys_file: Path, agent_name: str | None = None) -> Server:
-    # The SDK logs each refused attempt with its token in full; ServerError says it without.
-    logging.getLogger("livekit").setLevel(logging.CRITICAL)
     try:
         return Server(url, keys.load(keys_file), agent_name)
     except keys.KeysError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +13,9 @@ from livekit import api, rtc
 from livekit.protocol import rtc as protocol
 
 from releve.keys import Keys
+
+# The SDK logs each refused attempt with its token in full; ServerError says it without.
+logging.getLogger("livekit").setLevel(logging.CRITICAL)
 
 CONNECT_SECONDS = 8.0
 TOKEN_LIFETIME = timedelta(hours=2)  # longer than any suite; the server renews it while connected
