@@ -7,7 +7,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from .restic import TIED, Restic, ResticError
+from .restic import Restic, ResticError
+from .restic_process import TIED
 
 REPOSITORY: dict[str, Any] = {
     "stack": {"type": "str", "required": True},
