@@ -50,7 +50,7 @@ def main() -> None:
                 floors.append(probe["floor_rtt_ms"])
                 print(colour, probe["rtt_ms"], "floor", probe["floor_rtt_ms"], flush=True)
     load = {"load_of_the_machine_before": figure(busy, "processes")}
-    write("agents", server.version, judged(rtts, floors) | load)
+    write("agents", f"LiveKit Server {server.version}", judged(rtts, floors) | load)
 
 
 async def _measure(server: Server, colour: str) -> dict[str, Any]:

@@ -5,7 +5,6 @@ Needs root, an engine with the demo's images, restic, zstd, and 6 GB. Writes var
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import random
@@ -20,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import docker
+
+from figures import figure, write
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "plugins"))
@@ -164,19 +165,6 @@ def restores(client: Any, work: Path, restic: Restic) -> dict[str, Any]:
     }
 
 
-def figure(
-    value: float, unit: str, at_most: float | None = None, at_least: float | None = None
-) -> dict[str, Any]:
-    """One figure; without a limit it is there to be seen."""
-    limit = at_most if at_most is not None else at_least
-    holds = None
-    if at_most is not None:
-        holds = value <= at_most
-    elif at_least is not None:
-        holds = value >= at_least
-    return {"value": round(value, 3), "unit": unit, "limit": limit, "holds": holds}
-
-
 def main() -> None:
     """Measure, write, and fail when a limit does not hold."""
     client = docker.from_env(timeout=300)
@@ -184,21 +172,11 @@ def main() -> None:
     restic = Restic(str(work / "restic"), work, work / "password", NAME)
     try:
         restic.ensure()
+        engine = f"Docker {client.version()['Version']}, {restic.version()}"
         figures = backups(client, work, restic) | restores(client, work, restic)
     finally:
         shutil.rmtree(work)
-    machine = {"processors": os.cpu_count(), "system": platform.platform()}
-    machine["engine"] = client.version()["Version"]
-    out = ROOT / "var" / "bench" / "backup.json"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    found = {"name": "backup", "machine": machine, "figures": figures}
-    out.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    for name, item in figures.items():
-        print(
-            f"{name:24} {item['value']:>14} {item['unit']:16} limit {item['limit']} {item['holds']}"
-        )
-    if any(item["holds"] is False for item in figures.values()):
-        raise SystemExit("a limit does not hold; see var/bench/backup.json")
+    write("backup", f"{platform.system()} {platform.release()}, {engine}", figures)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ class Coach:
 
     colour: str
     server: Server
-    version: str  # of the server
+    versions: str  # of what it speaks to
     process: harness.Process
 
 
@@ -32,11 +32,12 @@ def coaches() -> Iterator[Coach]:
         harness.running_server(Path(folder)) as server,
         harness.running_speech(Path(folder)) as speech,
     ):
+        versions = f"LiveKit Server {server.version}"
         for colour in ("blue", "green"):
             log = Path(folder) / f"{colour}.out"
             settings = {"AGENT_MODE": "coach", "COACH_URL": speech}
             agent = harness.start_agent(colour, server.url, server.keys, log, **settings)
             try:
-                yield Coach(colour, Server(server.url, server.keys), server.version, agent)
+                yield Coach(colour, Server(server.url, server.keys), versions, agent)
             finally:
                 agent.stop()

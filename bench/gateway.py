@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import os
 import platform
 import signal
@@ -27,12 +26,10 @@ import aiohttp
 import uvloop
 import yaml
 
-from figures import figure
+from figures import figure, keep, machine, write
 from protocol_load import LoadWorkers, free_ports
 from protocol_server import KEYS, WAYS, server_running
 
-ROOT = Path(__file__).resolve().parents[1]
-OUT = ROOT / "var" / "bench"
 WORKERS, RATE, SECONDS = 2000, 200, 15.0
 DIRECT = 20
 """Connected straight to the server, which takes one of them as soon as one of thousands."""
@@ -155,7 +152,6 @@ async def measured(workers: int, seconds: float, flips: int) -> dict[str, Any]:
 
 
 async def main() -> None:
-    OUT.mkdir(parents=True, exist_ok=True)
     gc.disable()  # this process's pauses are nobody's latency
     busy = os.getloadavg()[0]
     with_it = await measured(WORKERS, SECONDS, FLIPS)
@@ -184,17 +180,13 @@ async def main() -> None:
     figures["flip_longest"] = figure(max(with_it["flips"]), "ms", 50.0)
     figures["end_after_sigterm"] = figure(with_it["end"], "s", 2.0)
     figures["load_of_the_machine_before"] = figure(busy, "processes")
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    report = {"name": "gateway", "machine": machine, "figures": figures}
-    (OUT / "gateway.json").write_text(json.dumps(report, indent=2) + "\n")
-    for name, item in figures.items():
-        said = "" if item["holds"] is None else ("  holds" if item["holds"] else "  DOES NOT HOLD")
-        print(f"{name:24} {item['value']:10} {item['unit']}{said}")
+    versions = f"Python {platform.python_version()}"
     if "--growth" in sys.argv:
-        await growth(machine)
+        await growth(versions)
+    write("gateway", versions, figures)
 
 
-async def growth(machine: str) -> None:
+async def growth(versions: str) -> None:
     """The same at several sizes, for the plot in docs."""
     rows = []
     for workers in GROWTH:
@@ -211,8 +203,7 @@ async def growth(machine: str) -> None:
             }
         )
         print(rows[-1], flush=True)
-    report = {"machine": machine, "rate": RATE, "rows": rows}
-    (OUT / "gateway-growth.json").write_text(json.dumps(report, indent=2) + "\n")
+    keep("gateway-growth", {"machine": machine(versions), "rate": RATE, "rows": rows})
 
 
 if __name__ == "__main__":

@@ -7,9 +7,7 @@ registry has today; it is installed into a venv under var/cache. Blue is 0.7.2, 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import platform
 import secrets
 import signal
 import statistics
@@ -21,13 +19,14 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+from figures import figure, write
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from integration import harness  # noqa: E402
 from integration.gateway_process import Call, Gateway, call  # noqa: E402
 
-OUT = ROOT / "var" / "bench" / "lifetime.json"
 NEWEST_ROOMS = 4
 KILLS = 5
 HANDOVERS = 4
@@ -62,15 +61,8 @@ class Bench:
         self.figures: dict[str, Any] = {}
 
     def note(self, name: str, value: float, unit: str, limit: float | None = None) -> None:
-        holds = None if limit is None else value <= limit
-        self.figures[name] = {
-            "value": round(value, 3),
-            "unit": unit,
-            "limit": limit,
-            "holds": holds,
-        }
-        said = "" if holds is None else ("  holds" if holds else "  DOES NOT HOLD")
-        print(f"{name:44} {value:8.3f} {unit}{said}", flush=True)
+        self.figures[name] = figure(value, unit, limit)
+        print(name, self.figures[name]["value"], unit, flush=True)
 
     async def newest_serves(self) -> None:
         """Rooms of the newest SDK, one after the other."""
@@ -164,7 +156,6 @@ class Bench:
 
 
 async def main() -> None:
-    OUT.parent.mkdir(parents=True, exist_ok=True)
     busy = os.getloadavg()[0]
     python, version = newest()
     print(f"livekit-agents {version}", flush=True)
@@ -201,12 +192,8 @@ async def main() -> None:
             if gateway.process is not None:
                 gateway.process.stop()
     bench.note("load_of_the_machine_before", busy, "processes")
-    machine = (
-        f"{os.cpu_count()} cores, {platform.machine()}, LiveKit Server {server.version}, "
-        f"livekit-agents {versions['blue']} and {versions['green']}"
-    )
-    report = {"name": "lifetime", "machine": machine, "figures": bench.figures}
-    OUT.write_text(json.dumps(report, indent=2) + "\n")
+    sdks = f"livekit-agents {versions['blue']} and {versions['green']}"
+    write("lifetime", f"LiveKit Server {server.version}, {sdks}", bench.figures)
 
 
 if __name__ == "__main__":

@@ -7,20 +7,19 @@ nothing, and the probe's own load is on the same cores.
 from __future__ import annotations
 
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from figures import figure, write
+
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from integration import harness  # noqa: E402
 
-OUT = ROOT / "var" / "bench" / "load.json"
 COLOURS = sys.argv[1:] or ["blue", "green"]
 SECONDS = 100
 
@@ -43,26 +42,22 @@ def climb(colour: str, directory: Path) -> dict[str, Any]:
 
 def main() -> None:
     figures: dict[str, Any] = {}
-
-    def note(name: str, value: float | None, unit: str) -> None:
-        figures[name] = {"value": value, "unit": unit, "limit": None, "holds": None}
-        print(f"{name:44} {value} {unit}", flush=True)
-
     for colour in COLOURS:
         with tempfile.TemporaryDirectory() as directory:
             probe = climb(colour, Path(directory))
-        load = probe["load"]
-        print(f"{colour}: {load['broke'] or 'nothing broke'}", flush=True)
-        note(f"{colour}_calls_held", load["held"], "calls")
-        note(f"{colour}_rtt_p95", (probe["rtt_ms"] or {}).get("p95"), "ms")
-        note(f"{colour}_host_cores_per_call", load["host_cores_per_call"], "cores")
+        load, rtt = probe["load"], probe["rtt_ms"]
+        if rtt is None or not load["held"]:
+            sys.exit(f"{colour} carries no call: {load['broke'] or probe['reason']}")
         memory = load["host_memory_bytes_per_call"]
-        note(f"{colour}_host_memory_per_call", memory and round(memory / 1e6, 1), "MB")
-        note(f"{colour}_probe_cores_per_call", probe["cost"]["cores_per_call"], "cores")
-    machine = f"{os.cpu_count()} cores, {platform.machine()}"
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    written = {"name": "load", "machine": machine, "figures": figures}
-    OUT.write_text(json.dumps(written, indent=2) + "\n")
+        print(f"{colour}: {load['broke'] or 'nothing broke'}", flush=True)
+        figures |= {
+            f"{colour}_calls_held": figure(load["held"], "calls"),
+            f"{colour}_rtt_p95": figure(rtt["p95"], "ms"),
+            f"{colour}_host_cores_per_call": figure(load["host_cores_per_call"], "cores"),
+            f"{colour}_host_memory_per_call": figure(memory / 1e6, "MB"),
+            f"{colour}_probe_cores_per_call": figure(probe["cost"]["cores_per_call"], "cores"),
+        }
+    write("load", "server, agent and probe on one machine", figures)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ def main() -> None:
     for coach in coaches():
         held = asyncio.run(_calls(coach.server, coach.process.pid))
         figures |= _judged(coach.colour, held)
-    write("memory", coach.version, figures)
+    write("memory", coach.versions, figures)
 
 
 @dataclass(frozen=True)

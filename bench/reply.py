@@ -41,7 +41,7 @@ def main() -> None:
         if coach.colour == "green":
             coach.process.stop()  # a turn is told when it is over, and the last one by the end
             figures |= _stages(coach.process.log.read_text())
-    write("reply", coach.version, figures)
+    write("reply", coach.versions, figures)
 
 
 async def _measure(server: Server, colour: str) -> dict[str, Any]:
