@@ -3,7 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-.PHONY: bench browser demo demo-down test lint lint-python lint-yaml venv venv-dev
+.PHONY: agents bench browser demo demo-down images test lint lint-python lint-yaml venv venv-dev
 .DELETE_ON_ERROR:
 
 $(VENV)/control: requirements/control.txt pyproject.toml
@@ -51,7 +51,14 @@ browser:
 	command -v chromium >/dev/null || { apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends chromium >/dev/null; }
 
-test: lint browser
+images: venv browser
 	ansible-playbook playbooks/engine.yml
 	ansible-playbook playbooks/images.yml
+
+# What agents under test run on, made ahead: tests of calls bear no pip beside them.
+agents: venv-dev
+	PYTHONPATH=tests python -m integration.harness
+
+test: venv-dev
+	$(MAKE) --jobs=3 --output-sync=line images lint-python lint-yaml agents
 	pytest -n 2 --no-loadscope-reorder --durations=20 tests/e2e tests/integration tests/unit

@@ -31,17 +31,17 @@ def speech(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def blue_python() -> Path:
-    return harness.agent_python("blue")
+    return harness.python_of("blue")
 
 
 @pytest.fixture(scope="session")
 def green_python() -> Path:
-    return harness.agent_python("green")
+    return harness.python_of("green")
 
 
 @pytest.fixture(scope="session")
 def newest_python() -> Path:
-    return harness.locked_python("newest", Path(__file__).parent / "newest.lock")
+    return harness.python_of("newest")
 
 
 @pytest.fixture

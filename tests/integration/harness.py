@@ -32,6 +32,12 @@ from releve.keys import Keys
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / "var" / "cache"
 SHARED = ROOT / "agent_src" / "shared"  # in the image beside the agent
+LOCKS = {
+    "blue": ROOT / "agent_src" / "blue" / "requirements-coach.lock",
+    "green": ROOT / "agent_src" / "green" / "requirements-coach.lock",
+    "newest": Path(__file__).parent / "newest.lock",
+    "speech": ROOT / "demo" / "speech" / "requirements.lock",
+}
 SERVER_VERSIONS = ("v1.9.0", "v1.8.4")  # wanted, and what stands in where the first is refused
 READY_SECONDS = 180.0  # of a machine that is busy; what dies is not waited for
 STOP_SECONDS = 5.0
@@ -71,16 +77,13 @@ def server_binary() -> Path:
     raise RuntimeError(f"livekit-server could not be built, neither {SERVER_VERSIONS}:\n{said}")
 
 
-def agent_python(colour: str) -> Path:
-    """The interpreter of a venv that holds exactly what a coach of that colour needs.
+def python_of(name: str) -> Path:
+    """The interpreter of a venv that holds exactly what its lock says.
 
-    An echo needs a part of it; that this part is enough is seen where its image runs.
+    A colour's is that of a coach, of which an echo needs a part; that this part is enough is seen
+    where its image runs.
     """
-    return locked_python(colour, ROOT / "agent_src" / colour / "requirements-coach.lock")
-
-
-def locked_python(name: str, lock: Path) -> Path:
-    """The interpreter of a venv that holds exactly what `lock` says."""
+    lock = LOCKS[name]
     venv = CACHE / f"venv-{name}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
     python = venv / "bin" / "python"
     with locked(venv.name):
@@ -215,8 +218,7 @@ def running_speech(directory: Path, *options: str) -> Iterator[str]:
     """The demo's speech services on a free port of 127.0.0.1: the URL that clients are given."""
     folder = ROOT / "demo" / "speech"
     port = free_port()
-    python = locked_python("speech", folder / "requirements.lock")
-    command = [python, folder / "speech.py", "--port", str(port), *options]
+    command = [python_of("speech"), folder / "speech.py", "--port", str(port), *options]
     service = Process(command, directory / "speech.out", dict(os.environ))
     try:
         _await_answer(f"http://127.0.0.1:{port}/v1/models", service)
@@ -250,7 +252,7 @@ def start_agent(
         "PYTHONPATH": f"{Path(__file__).parent / 'harness_site'}:{SHARED}",
         "PATH": os.environ["PATH"],
     }
-    agent = Process([python or agent_python(colour), script, *how.split()], log, mine | env)
+    agent = Process([python or python_of(colour), script, *how.split()], log, mine | env)
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if "registered worker" in log.read_text():
@@ -262,3 +264,8 @@ def start_agent(
     pytest.fail(
         f"{colour} agent not registered in {READY_SECONDS:.0f} s:\n{log.read_text()[-3000:]}"
     )
+
+
+if __name__ == "__main__":
+    for locked_name in LOCKS:
+        python_of(locked_name)

@@ -34,14 +34,21 @@ async def hum(source: rtc.AudioSource) -> None:
 
 
 async def entrypoint(ctx: JobContext) -> None:
-    source = rtc.AudioSource(48_000, 1, queue_size_ms=100 + int(SECONDS * 1000))
+    source = rtc.AudioSource(48_000, 1, queue_size_ms=100)
     track = rtc.LocalAudioTrack.create_audio_track("echo", source)
     pumps = set()
 
+    # Each frame with its own time, not a second of silence ahead: frames that a busy machine drops
+    # would eat that up, and the agent would be slow no more.
+    later: asyncio.Queue[tuple[float, rtc.AudioFrame]] = asyncio.Queue()
+
+    async def speak_later() -> None:
+        while True:
+            due, frame = await later.get()
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            await source.capture_frame(frame)
+
     async def pump(caller: rtc.Track) -> None:
-        if FAULT == "slow":
-            late = rtc.AudioFrame.create(48_000, 1, int(48_000 * SECONDS))
-            await source.capture_frame(late)
         until = asyncio.get_running_loop().time() + SECONDS
         # What a busy machine makes late is dropped: it would stay late for the rest of the call.
         stream = rtc.AudioStream(caller, sample_rate=48_000, num_channels=1, capacity=10)
@@ -52,7 +59,9 @@ async def entrypoint(ctx: JobContext) -> None:
                 return
             if FAULT == "fades" and asyncio.get_running_loop().time() > until:
                 continue
-            if FAULT not in ("silent", "deaf"):
+            if FAULT == "slow":
+                later.put_nowait((asyncio.get_running_loop().time() + SECONDS, event.frame))
+            elif FAULT not in ("silent", "deaf"):
                 await source.capture_frame(event.frame)
 
     @ctx.room.on("track_subscribed")
@@ -62,6 +71,8 @@ async def entrypoint(ctx: JobContext) -> None:
     await ctx.connect()
     if FAULT != "mute":
         await ctx.room.local_participant.publish_track(track)
+    if FAULT == "slow":
+        pumps.add(asyncio.create_task(speak_later()))
     if FAULT == "deaf":
         pumps.add(asyncio.create_task(hum(source)))
 

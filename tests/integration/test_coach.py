@@ -184,7 +184,7 @@ async def say_until(
 def test_the_parts_of_a_coach_are_what_they_say(colour: str, parts: str) -> None:
     script = Path(__file__).with_name(f"{parts}.py")
     done = subprocess.run(
-        [harness.agent_python(colour), script], capture_output=True, text=True, check=False
+        [harness.python_of(colour), script], capture_output=True, text=True, check=False
     )
     assert done.stdout == "kept\n", done.stderr
 
@@ -198,7 +198,7 @@ def test_a_setting_that_cannot_be_is_named_before_any_call(
     log = tmp_path / "agent.out"
     env = {"PATH": "/usr/bin:/bin", "LIVEKIT_URL": "ws://127.0.0.1:1"} | bad
     script = harness.ROOT / "agent_src" / colour / "agent.py"
-    agent = harness.Process([harness.agent_python(colour), script, "start"], log, env)
+    agent = harness.Process([harness.python_of(colour), script, "start"], log, env)
     assert agent.wait(120) == 1
     said = "AGENT_MODE 'parrot'" if setting["AGENT_MODE"] == "parrot" else "COACH_STT_URL"
     assert said in log.read_text().splitlines()[-1]
