@@ -46,6 +46,7 @@ SETTINGS: dict[str, Any] = {
         "valid_fraction_min": 0.5,
         "tries_max": 3,
     },
+    "sentinels_limits": {"silence_ms_max": 30000},
     "canary_percent": 50,
     "canary_seconds": 6,
     "bake_seconds": 6,

@@ -44,6 +44,14 @@ def test_one_bad_call_fails_and_is_named(
     assert result.stderr.endswith(f"; evidence: {tmp_path / 'sentinels.jsonl'}\n")
 
 
+def test_a_silence_in_which_people_hang_up_fails(tmp_path: Path) -> None:
+    silence = {"t": 9.0, "event": "silence", "call": "s1", "ms": 3100.0}
+    result = judge(tmp_path, [*HELD, silence])
+    assert result.exit_code == 1
+    assert "longest_silence_ms is 3100 ms, below 3000 ms is needed" in result.stderr
+    assert judge(tmp_path, [*HELD, silence | {"ms": 2900.0}]).exit_code == 0
+
+
 def test_nobody_on_the_line_is_not_enough_data(tmp_path: Path) -> None:
     result = judge(tmp_path, [{"t": 4.0, "event": "started", "calls": 3, "every": 2.0}])
     assert result.exit_code == 1

@@ -115,7 +115,7 @@ def calls(
     since: Annotated[float, typer.Option(help="monotonic seconds at which the run began")],
     limit: Limits = None,
 ) -> None:
-    """Judge what the sentinels have seen: no call dropped, without agent or with two."""
+    """Judge what the sentinels have seen: no call dropped, silent for long, alone or with two."""
     try:
         events = records.read(record_file)
     except (OSError, ValueError) as error:
