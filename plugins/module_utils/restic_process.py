@@ -32,6 +32,9 @@ TIED = ("setpriv", "--pdeathsig", "KILL")
 # shares between sessions, niceness counts only within one, and a session's own does.
 _NICE = 'echo 19 2>/dev/null >/proc/self/autogroup; exec nice -n 19 ionice -c 3 "$@"'
 GENTLY = (*TIED, "setsid", "sh", "-c", _NICE, "sh")
+# A first backup keeps every core busy, a tenth of that with collecting 100 MB of garbage over and
+# over (docs/decisions/first-backup.md). Not for the others: their memory grows with the repository.
+HASTE = {"GOGC": "400"}
 NO_REPOSITORY = "Is there a repository at the following location?"
 LOCKED = "already locked"
 LOCK_SECONDS = 5.0  # how long a lock in the way is looked at again
@@ -112,7 +115,8 @@ class Repository:
     def spawn(self, argv: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
         """A restic that runs; its end and its words are the caller's to wait for."""
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
-        env = kept | {"RESTIC_PROGRESS_FPS": "1", "LC_ALL": "C.UTF-8"} | dict(self.environment)
+        env = kept | {"RESTIC_PROGRESS_FPS": "1", "LC_ALL": "C.UTF-8"}
+        env |= (HASTE if argv[0] == "backup" else {}) | dict(self.environment)
         command = [*GENTLY, "restic", "--password-file", str(self.password_file)]
         read_only = self._read_only()
         if read_only and argv[0] not in READS:  # restic would try again for most of a minute
