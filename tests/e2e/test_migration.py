@@ -114,6 +114,14 @@ def test_a_migration_moves_every_new_room_and_drops_no_call(stage: Stage) -> Non
     assert green.attrs["HostConfig"]["CpuShares"] == 65536
 
 
+def test_a_second_migration_changes_nothing(stage: Stage) -> None:
+    before = stage.containers()
+    run = stage.play("migrate.yml")
+    assert run.code == 0, run.output
+    assert run.changed == 0, [line for line in run.output.splitlines() if "changed:" in line]
+    assert stage.containers() == before
+
+
 def test_both_colours_are_probed_and_told_by_status(stage: Stage) -> None:
     probe = stage.play("playbooks/probe.yml")
     assert probe.code == 0, probe.output
