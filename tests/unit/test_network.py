@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from releve.keys import Keys
 from releve.probe import gates, network
 from releve.probe.network import NETWORK_CUT, NO_UDP, SIGNALLING_CUT, TURN, Tried
+from releve.probe.room import Server
 
 
 def tried(how: str, **more: Any) -> Tried:
@@ -64,3 +66,19 @@ def test_what_a_caller_would_miss_fails_by_its_figure(call: Tried, said: str) ->
     probe = judge(call)
     assert probe["passed"] is False
     assert said in probe["reason"]
+
+
+@pytest.mark.parametrize("crashed", [0, 1])
+async def test_a_crash_of_the_sdk_is_told_and_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, crashed: int
+) -> None:
+    calls = [tried(how) for how in (SIGNALLING_CUT, NETWORK_CUT, NO_UDP)]
+
+    async def measured(*_: object) -> tuple[tuple[list[Tried], dict[str, Any]], int]:
+        return (calls, {}), crashed
+
+    monkeypatch.setattr(network.apart, "run", measured)
+    server = Server("ws://nowhere", Keys("key", "secret"))
+    probe = await network.run(server, "n", "green", gates.of("network"), cut_seconds=1)
+    assert probe["passed"] is True
+    assert ("SDK" in probe["network"]) == bool(crashed)
