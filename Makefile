@@ -2,18 +2,20 @@
 # `make test`: everything, from nothing, to a green test run.
 VENV := .venv
 BIN := $(VENV)/bin
+# Python compiles what it imports; pip would compile all there is, and take twice as long.
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: agents bench browser demo demo-down images test lint lint-python lint-yaml venv venv-dev
 .DELETE_ON_ERROR:
 
 $(VENV)/control: requirements/control.txt pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/control.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(PIP) --require-hashes -r requirements/control.txt
+	$(PIP) --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/dev: requirements/dev.txt $(VENV)/control
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(PIP) --require-hashes -r requirements/dev.txt
 	touch $@
 
 venv: $(VENV)/control
@@ -59,6 +61,6 @@ images: venv browser
 agents: venv-dev
 	PYTHONPATH=tests python -m integration.harness
 
-test: venv-dev
-	$(MAKE) --jobs=3 --output-sync=line images lint-python lint-yaml agents
-	pytest -n 2 --no-loadscope-reorder --durations=20 tests/e2e tests/integration tests/unit
+test:
+	$(MAKE) --jobs=3 --output-sync=line images agents lint-python lint-yaml
+	pytest -n 2 --no-loadscope-reorder --durations=20 tests/e2e tests/unit tests/integration
