@@ -6,27 +6,30 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# Calls are audio in real time, and a stack with its calls keeps more than a core busy: two of those
-# at a time would starve each other. So all that place calls come one after the other, and what
-# places none, the unit tests first of all, runs beside them.
-CALLS = ("tests/e2e/", "tests/integration/")
-NO_CALLS = (
-    "tests/e2e/test_gateway_replaced.py",
-    "tests/integration/test_backup_engine.py",
-    "tests/integration/test_demo_reset.py",
-    "tests/integration/test_gateway_rooms.py",
-    "tests/integration/test_speech.py",
+# A stack with its held calls keeps more than a core busy, and two of them at a time would starve
+# each other: so stacks come one after the other, and beside them what makes do with the rest.
+STACKS = "tests/e2e/"
+NO_STACK = ("tests/e2e/test_gateway_replaced.py", "tests/e2e/test_upgrade_code.py")
+# What is heard here is spoilt first when the machine is late: at the end it has most of it.
+LAST = (
+    "tests/integration/test_coach.py",
+    "tests/integration/test_parity.py",
+    "tests/integration/test_probe_compare.py",
 )
 
 
 class Scopes(LoadScopeScheduling):
-    """Tests of one file share its servers."""
+    """Tests of one file share their servers."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
-        return "calls" if file.startswith(CALLS) and file not in NO_CALLS else file
+        return "stacks" if file.startswith(STACKS) and file not in NO_STACK else file
 
 
 # Not `--dist loadgroup`: xdist 3.8 finds no group of pytest 9.2's items.
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scopes:
     return Scopes(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.nodeid.startswith(LAST))

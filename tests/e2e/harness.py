@@ -50,7 +50,9 @@ SETTINGS: dict[str, Any] = {
     "canary_percent": 50,
     "canary_seconds": 6,
     "bake_seconds": 6,
-    "sentinels_every": 5.0,  # each room is a process of blue's, beside other tests
+    # Each room is a process of blue's, beside other tests; and there is always one.
+    "sentinels_every": 12.0,
+    "sentinels_arrival_seconds": 14.0,
     "sentinels_stay": True,
     "sentinels_max_seconds": 1800,
 }
@@ -143,12 +145,20 @@ class Stage:
             if STACK in found.name
         }
 
+    def detours(self) -> list[str]:
+        """The rules in blue's network by which connections go elsewhere than they are meant to."""
+        pid = self.docker.containers.get(self.blue()[0]).attrs["State"]["Pid"]
+        inside = ["nsenter", f"--target={pid}", "--net", "iptables", "--table=nat", "--list-rules"]
+        rules = subprocess.run(inside, capture_output=True, text=True, check=True).stdout
+        of_docker = "-A DOCKER_OUTPUT"  # its name service
+        return [
+            rule for rule in rules.splitlines() if "DNAT" in rule and not rule.startswith(of_docker)
+        ]
+
     def hold_a_call(self) -> Container:
-        """A user who talks until the container is removed."""
+        """A user who talks until the container is removed; with the keys that preflight wrote."""
         keys = f"/var/lib/releve/{STACK}/keys.yaml"
         record = f"/var/lib/releve/{STACK}/record"
-        started = self.play("playbooks/preflight.yml")  # writes the keys
-        assert started.code == 0, started.output
         hold = ["probe", "hold", "--url=ws://livekit:7880", "--keys-file=/run/secrets/livekit_keys"]
         Path(record, "user.jsonl").unlink(missing_ok=True)
         user = self.docker.containers.run(

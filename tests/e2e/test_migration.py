@@ -1,6 +1,7 @@
 """The main job, on real containers and with calls in progress, in the order of a rehearsal.
 
 One stack serves all tests: greens that must not pass first, then the one that must, then back.
+That a second migration changes nothing is Molecule's to show.
 """
 
 from __future__ import annotations
@@ -54,6 +55,17 @@ def test_preflight_says_yes_and_touches_no_container(stage: Stage) -> None:
     assert stage.containers() == before
 
 
+def test_blue_is_not_restarted_while_somebody_talks(stage: Stage) -> None:
+    """Once nobody does, it is: Molecule's host is migrated so."""
+    blue = stage.blue()
+    talking = stage.hold_a_call()
+    refused = stage.play("migrate.yml", adoption="restart", idle_seconds=3)
+    assert refused.code != 0
+    assert "calls still go on after 3 s" in refused.last
+    assert stage.blue() == blue
+    talking.remove(force=True)
+
+
 @pytest.mark.parametrize(
     ("green", "patience", "said"),
     [
@@ -101,7 +113,7 @@ def test_a_migration_moves_every_new_room_and_drops_no_call(stage: Stage) -> Non
     assert run.code == 0, run.output
     assert run.report["run"]["verdict"] == "pass"
     unharmed(run.report["calls"])
-    assert run.report["calls"]["opened_during_run"] >= 10
+    assert run.report["calls"]["opened_during_run"] >= 5
     probes = {(probe["name"], probe["colour"]): probe for probe in run.report["probes"]}
     assert probes["echo", "green"]["passed"]
     # In the same seconds as blue, if need be at the second look.
@@ -109,17 +121,10 @@ def test_a_migration_moves_every_new_room_and_drops_no_call(stage: Stage) -> Non
     assert compared["compared"]["answer"] == "pass"
     assert stage.weights() == GREEN_ALONE
     assert stage.blue() == blue
+    assert not stage.detours(), "the way that blue was adopted by stays in place for a moment only"
     # Its start was not to be heard by anybody; from then on its callers come first.
     green = stage.docker.containers.get(f"{STACK}-agent-green")
     assert green.attrs["HostConfig"]["CpuShares"] == 65536
-
-
-def test_a_second_migration_changes_nothing(stage: Stage) -> None:
-    before = stage.containers()
-    run = stage.play("migrate.yml")
-    assert run.code == 0, run.output
-    assert run.changed == 0, [line for line in run.output.splitlines() if "changed:" in line]
-    assert stage.containers() == before
 
 
 def test_both_colours_are_probed_and_told_by_status(stage: Stage) -> None:

@@ -64,7 +64,8 @@ def test_a_dark_worker_gets_the_probe_by_name_and_no_other_call(
     livekit_server: LiveKit, start_agent: StartAgent
 ) -> None:
     start_agent("green", script=FAULTY, FAULT="none", AGENT_NAME="releve-green")
-    named = probe_echo(livekit_server, "--agent-name", "releve-green", "--calls", "1")
+    few = ["--calls", "1", "--chirps", "5", "--gate", "valid_fraction_min"]
+    named = probe_echo(livekit_server, "--agent-name", "releve-green", *few)
     assert json.loads(named.stdout)["valid"] >= 1
 
     unnamed = probe_echo(livekit_server)

@@ -137,6 +137,7 @@ def test_an_upgraded_echo_starts_on_greens_sdk_and_its_caller_hears_the_echo(
     agent = start_agent("green", script=START, how=f"{script} start", PYTHONSAFEPATH="1")
     command = [RELEVE, "probe", "echo", "--url", livekit_server.url, "--name", "upgraded"]
     command += ["--keys-file", str(livekit_server.keys_file), "--colour", "green", "--calls", "1"]
+    command += ["--chirps", "5", "--gate", "valid_fraction_min"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     probe = json.loads(said.stdout)
     assert probe["valid"] >= 1, (probe["reason"], agent.log.read_text()[-3000:])

@@ -48,13 +48,11 @@ def test_every_new_room_goes_to_green(host: Any) -> None:
     assert rules["agents"]["default"]["weights"] == {"blue": 0, "green": 100}
 
 
-def test_the_way_of_adoption_is_clear_again(host: Any) -> None:
-    """The detour of blue's connection stays in place for a moment only."""
-    pid = host.check_output("docker inspect --format '{{.State.Pid}}' eloquence_agent_1")
-    rules = host.check_output("nsenter --target %s --net iptables --table nat --list-rules", pid)
-    assert "DNAT" not in "".join(
-        rule for rule in rules.splitlines(True) if not rule.startswith("-A DOCKER_OUTPUT")
-    )
+def test_blue_was_restarted_behind_the_gateway(host: Any) -> None:
+    blue = inspect(host, "eloquence_agent_1")
+    assert "LIVEKIT_URL=ws://dispatch-gateway:7890" in blue["Config"]["Env"]
+    server = inspect(host, "eloquence_livekit_1")
+    assert blue["State"]["StartedAt"] > server["State"]["StartedAt"]
 
 
 def test_no_run_holds_the_lock(host: Any) -> None:

@@ -2,4 +2,5 @@
 
 import signal
 
+signal.signal(signal.SIGTERM, lambda *_: None)  # the first process of a container has no default
 signal.pause()
