@@ -10,7 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 # each other: so stacks come one after the other, and beside them what makes do with the rest.
 STACKS = "tests/e2e/"
 NO_STACK = ("tests/e2e/test_gateway_replaced.py", "tests/e2e/test_upgrade_code.py")
-# What is heard here is spoilt first when the machine is late: at the end it has most of it.
+# A machine that is late spoils these first; at the end the fewest others are beside them.
 LAST = (
     "tests/integration/test_coach.py",
     "tests/integration/test_parity.py",

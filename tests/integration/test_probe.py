@@ -23,6 +23,7 @@ from releve.probe import record
 RELEVE = Path(sys.executable).parent / "releve"
 FAULTY = Path(__file__).parent / "harness_agent.py"
 StartAgent = Callable[..., Process]
+A_FEW = ("--calls", "1", "--chirps", "5", "--gate", "valid_fraction_min")  # is it heard at all?
 
 
 def probe_echo(
@@ -64,8 +65,7 @@ def test_a_dark_worker_gets_the_probe_by_name_and_no_other_call(
     livekit_server: LiveKit, start_agent: StartAgent
 ) -> None:
     start_agent("green", script=FAULTY, FAULT="none", AGENT_NAME="releve-green")
-    few = ["--calls", "1", "--chirps", "5", "--gate", "valid_fraction_min"]
-    named = probe_echo(livekit_server, "--agent-name", "releve-green", *few)
+    named = probe_echo(livekit_server, "--agent-name", "releve-green", *A_FEW)
     assert json.loads(named.stdout)["valid"] >= 1
 
     unnamed = probe_echo(livekit_server)

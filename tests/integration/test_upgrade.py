@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from integration.harness import ROOT, LiveKit, Process
+from integration.harness import ROOT, LiveKit
+from integration.test_probe import A_FEW, StartAgent, probe_echo
 from releve.probe import conversation
 from releve.probe.room import Server
 from releve.upgrade.engine import upgrade
@@ -23,8 +22,6 @@ START = TRIAL.with_name("start.py")
 # These import names that are gone, and are flagged for each.
 NOT_YET = {"by_hand", "later_coach", "own_objects", "pipeline_coach"}
 LATER = {"later_coach", "pipeline_coach"}  # written for 0.8 and 0.12; blue is 0.7.2
-
-StartAgent = Callable[..., Process]
 
 
 def held(python: Path, files: list[Path]) -> dict[str, dict[str, Any]]:
@@ -118,7 +115,6 @@ def test_what_objects_no_longer_have_is_what_the_rules_speak_of(
     assert sorted(f"{name}.{member}" for name, member in gone if member not in shown) == []
 
 
-RELEVE = Path(sys.executable).parent / "releve"
 # A worker with a request function, echo_worker, is called by tests/e2e/test_upgrade_code.py.
 ECHOES = {
     "the demo's blue agent": ROOT / "agent_src" / "blue" / "agent.py",
@@ -135,11 +131,7 @@ def test_an_upgraded_echo_starts_on_greens_sdk_and_its_caller_hears_the_echo(
     script = tmp_path / "agent.py"
     script.write_bytes(done.after)
     agent = start_agent("green", script=START, how=f"{script} start", PYTHONSAFEPATH="1")
-    command = [RELEVE, "probe", "echo", "--url", livekit_server.url, "--name", "upgraded"]
-    command += ["--keys-file", str(livekit_server.keys_file), "--colour", "green", "--calls", "1"]
-    command += ["--chirps", "5", "--gate", "valid_fraction_min"]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-    probe = json.loads(said.stdout)
+    probe = json.loads(probe_echo(livekit_server, *A_FEW).stdout)
     assert probe["valid"] >= 1, (probe["reason"], agent.log.read_text()[-3000:])
     (call,) = probe["calls"]
     assert call["agents_seen"] == [call["identity"]]

@@ -51,8 +51,8 @@ def test_every_new_room_goes_to_green(host: Any) -> None:
 def test_blue_was_restarted_behind_the_gateway(host: Any) -> None:
     blue = inspect(host, "eloquence_agent_1")
     assert "LIVEKIT_URL=ws://dispatch-gateway:7890" in blue["Config"]["Env"]
-    server = inspect(host, "eloquence_livekit_1")
-    assert blue["State"]["StartedAt"] > server["State"]["StartedAt"]
+    gateway = inspect(host, "eloquence-gateway")
+    assert blue["State"]["StartedAt"] > gateway["State"]["StartedAt"]
 
 
 def test_no_run_holds_the_lock(host: Any) -> None:
