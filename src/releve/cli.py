@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import sys
 import traceback
+from typing import TYPE_CHECKING
 
 import typer
+from typer.core import TyperGroup
 
-from releve.gateway.cli import app as gateway
-from releve.probe.cli import app as probe
-from releve.report.cli import app as report
 from releve.upgrade.cli import upgrade_code
+
+if TYPE_CHECKING:  # typer has its own click, under a name that is not for us to import
+    from typer._click.core import Command, Context
+
+PARTS = ("gateway", "probe", "report")
+
+
+class Lazy(TyperGroup):
+    """Loads the part that is asked for: a probe starts beside people who talk, and all that the
+    gateway imports would be two seconds of a processor."""
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        return [*PARTS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        if cmd_name not in PARTS:
+            return super().get_command(ctx, cmd_name)
+        part = typer.main.get_group(importlib.import_module(f"releve.{cmd_name}.cli").app)
+        part.name = cmd_name
+        return part
+
 
 main = typer.Typer(
     name="releve",
+    cls=Lazy,
     help="Move a LiveKit voice agent to its next version while people are talking to it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-main.add_typer(gateway, name="gateway")
-main.add_typer(probe, name="probe")
-main.add_typer(report, name="report")
+main.callback()(lambda: None)  # else the one command that is registered here would be the program
 main.command("upgrade-code")(upgrade_code)
 
 

@@ -49,3 +49,20 @@ def test_an_error_nobody_foresaw_is_told_and_is_not_exit_0() -> None:
 def test_a_sentence_as_exit_code_is_told_and_is_exit_1() -> None:
     done = ran("--help", before="cli.main = lambda: sys.exit('no such thing')")
     assert (done.returncode, done.stderr) == (1, "no such thing\n")
+
+
+def test_a_command_loads_no_more_than_it_needs() -> None:
+    """Probes start beside people who talk: what they do not need takes seconds of a processor."""
+    slow = ("aiohttp", "livekit", "numpy", "prometheus_client", "releve.gateway", "scipy")
+    loaded = f"atexit.register(lambda: print([name for name in {slow} if name in sys.modules]))"
+    program = f"import atexit, sys; from releve import cli; {loaded}; sys.argv[1:] = "
+
+    def loads(*arguments: str) -> str:
+        command = [sys.executable, "-c", f"{program}{arguments}; cli.main()"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout.splitlines()[-1]
+
+    assert loads("probe", "calls", "--record", "/nowhere", "--since", "0") == "[]"
+    to_call = ("--url", "ws://x", "--keys-file", "/nowhere", "--name", "x", "--colour", "blue")
+    assert loads("probe", "echo", *to_call) == "['aiohttp', 'livekit', 'numpy']"
+    assert loads("probe", "compare", *to_call, "--beside", "y") == "['aiohttp', 'livekit', 'numpy']"

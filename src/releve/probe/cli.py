@@ -53,7 +53,7 @@ def echo(
     out: Out = None,
 ) -> None:
     """Call an echoing agent, time chirps there and back, and judge them by the gates."""
-    from releve.probe import echo as suite  # scipy costs a second: only who needs it pays
+    from releve.probe import echo as suite  # the SDK loads slowly: only who needs it pays
 
     judges = gates_of("echo", limit, gate)
     if too_few := suite.too_few(judges, calls, chirps):

@@ -25,7 +25,6 @@ from releve.probe.options import (
     server_at,
     tell,
 )
-from releve.probe.room import ServerError
 
 
 def add_to(app: typer.Typer) -> None:
@@ -99,6 +98,7 @@ def hold(
 ) -> None:
     """Hold calls and open new rooms until SIGTERM, writing down what happens to them."""
     from releve.probe import hold as hold_suite
+    from releve.probe.room import ServerError
 
     server = server_at(url, keys_file)
     plan = hold_suite.Plan(calls, every, arrival_seconds, max_seconds)
@@ -136,6 +136,7 @@ def idle(
 ) -> None:
     """Wait until nobody is in any room: exit 0 at that moment, 1 when calls still go on."""
     from releve.probe import idle as idle_suite
+    from releve.probe.room import ServerError
 
     try:
         calls = asyncio.run(idle_suite.wait(server_at(url, keys_file), seconds, tell))

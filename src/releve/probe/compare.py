@@ -14,10 +14,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from statistics import NormalDist
 from typing import Any, Literal
 
 import numpy as np
-import scipy.stats
 
 from releve.probe import callers, verdict
 from releve.probe.callers import Callers
@@ -153,7 +153,7 @@ def shift(blue: Sequence[float], green: Sequence[float]) -> tuple[float, float, 
     """Hodges and Lehmann's shift of green, and the ends of its interval, each with ERROR."""
     differences = np.sort(np.subtract.outer(green, blue), axis=None)
     pairs, values = differences.size, len(blue) + len(green)
-    reach = scipy.stats.norm.ppf(1 - ERROR) * np.sqrt(pairs * (values + 1) / 12)
+    reach = NormalDist().inv_cdf(1 - ERROR) * np.sqrt(pairs * (values + 1) / 12)
     first = max(0, int(np.floor(pairs / 2 - reach)))
     return (
         float(np.median(differences)),

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.signal
 
 from releve.probe import figures, signal, verdict
 from releve.probe.call import Call, app_finds, new_room_name, stranger
@@ -69,6 +68,8 @@ def load(path: Path) -> signal.Samples:
     if width != 2 or not raw:
         raise SentenceError(f"{path} is no WAV file of 16-bit samples, or an empty one")
     samples = np.frombuffer(raw, np.int16).reshape(-1, channels).mean(axis=1) / 32768
+    import scipy.signal  # two seconds of a processor: not before somebody's sentence is read
+
     samples = scipy.signal.resample_poly(samples, signal.RATE, rate)
     # The pauses around a sentence are not part of it: its end is where the clock starts.
     loud = np.flatnonzero(np.abs(samples) > VOICE_RMS)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.stats
 
 LEAST_FOR_P95 = 20  # of fewer values the 95th percentile is just the largest
 CONFIDENCE = 0.95
@@ -56,6 +55,8 @@ def drift(series: Sequence[Sequence[tuple[float, float]]]) -> Drift | None:
     thinned to BINS medians a call.
     None for fewer than LEAST_FOR_P95 points, or without any time between them.
     """
+    import scipy.stats  # two seconds of a processor, which only a soak needs
+
     times: list[float] = []
     values: list[float] = []
     for points in series:

@@ -6,15 +6,15 @@ import asyncio
 import json
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from releve import keys
-from releve.browser import BrowserError
 from releve.probe import gates
-from releve.probe.apart import CrashError
-from releve.probe.room import Server, ServerError
+
+if TYPE_CHECKING:  # the SDK costs a second of a processor, and not every command calls somebody
+    from releve.probe.room import Server
 
 Url = Annotated[str, typer.Option(help="LiveKit server, ws:// or wss://")]
 Limits = Annotated[
@@ -36,6 +36,10 @@ def judge(
 
     `file`: the option and path that an OSError or ValueError of the suite is about.
     """
+    from releve.browser import BrowserError
+    from releve.probe.apart import CrashError
+    from releve.probe.room import ServerError
+
     try:
         probe = asyncio.run(suite)
     except (ServerError, BrowserError, CrashError) as error:
@@ -72,6 +76,8 @@ def gates_of(
 
 
 def server_at(url: str, keys_file: Path, agent_name: str | None = None) -> Server:
+    from releve.probe.room import Server
+
     try:
         return Server(url, keys.load(keys_file), agent_name)
     except keys.KeysError as error:
