@@ -4,10 +4,14 @@
         module: ansible.builtin.wait_for
         args: { timeout: 1800 }
         progress: [docker, logs, --tail, "1", sentinels]
+        fresh: [/record/sentinels.jsonl]
 
 A module says nothing before its end, and a soak may take an hour: so the command `progress` runs
 over the same connection every `releve_progress_seconds`, and the last line it prints is shown when
 it is another one. The result is the module's.
+
+The files `fresh` are removed before: what an earlier run left must not pass for what this one
+leaves. Here, and not by a task, each of which costs a processor half a second beside calls.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import shlex
 import threading
 from typing import Any
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import merge_hash
@@ -35,8 +39,14 @@ class ActionModule(ActionBase):
                 "module": {"type": "str", "required": True},
                 "args": {"type": "dict", "default": {}},
                 "progress": {"type": "list", "elements": "str", "required": True},
+                "fresh": {"type": "list", "elements": "str", "default": []},
             }
         )
+        if args["fresh"]:
+            remove = shlex.join(["rm", "-f", "--", *args["fresh"]])
+            removed = self._low_level_execute_command(remove)
+            if removed["rc"] != 0:
+                raise AnsibleActionFail(str(removed["stderr"]).strip())
         return self.watched(args["module"], args["args"], args["progress"], "", task_vars)
 
     def watched(

@@ -8,11 +8,12 @@ module: releve_stack_info
 short_description: Read the live state of a LiveKit stack and of Relève beside it
 description:
   - Finds server and agent of a compose project by their labels, and Relève's own containers.
-  - Asks the containers for the versions that really run.
+  - Asks the containers for the versions that really run, and a gateway that runs for its state.
 options:
   stack: {description: Name of the compose project., type: str, required: true}
   server_service: {description: Its LiveKit service., type: str, default: livekit}
   agent_service: {description: Its agent service., type: str, default: agent}
+  socket: {description: The gateway's admin socket., type: path, required: true}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
 author: [Relève]
@@ -22,6 +23,7 @@ EXAMPLES = r"""
 - name: Read the stack
   releve_stack_info:
     stack: eloquence
+    socket: /run/releve/eloquence/admin.sock
 """
 
 RETURN = r"""
@@ -29,10 +31,15 @@ stack:
   description: server, blue, green, gateway, sentinels (each null when absent), network, volumes.
   returned: always
   type: dict
+gateway:
+  description: What GET /state and GET /jobs answer, as state and jobs; empty where none runs.
+  returned: always
+  type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_host import docker_client
+from ansible.module_utils.gateway import Gateway, GatewayError
 from ansible.module_utils.stack import Stack, StackError
 
 
@@ -43,15 +50,18 @@ def main() -> None:
             "stack": {"type": "str", "required": True},
             "server_service": {"type": "str", "default": "livekit"},
             "agent_service": {"type": "str", "default": "agent"},
+            "socket": {"type": "path", "required": True},
         },
         supports_check_mode=True,
     )
-    client = docker_client(module)
+    gateway = Gateway(module.params.pop("socket"))
     try:
-        found = Stack(client, **module.params).read()
-    except StackError as error:
+        found = Stack(docker_client(module), **module.params).read()
+        runs = found["gateway"] is not None and found["gateway"]["running"]
+        said = {"state": gateway.state(), "jobs": gateway.jobs()} if runs else {}
+    except (StackError, GatewayError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, stack=found)
+    module.exit_json(changed=False, stack=found, gateway=said)
 
 
 if __name__ == "__main__":
