@@ -1,0 +1,70 @@
+"""A module is packed for its target once, and never an old one taken for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+PLUGIN = Path(__file__).parents[2] / "plugins/callback/releve_payloads.py"
+MODULE = """#!/usr/bin/python
+from ansible.module_utils.basic import AnsibleModule
+AnsibleModule(argument_spec={}).exit_json(msg="SAID")
+"""
+PLAY = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - speak:
+      register: heard
+    - debug: {msg: "it said {{ heard.msg }}"}
+"""
+
+
+def said(repository: Path) -> str:
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "ansible-playbook",
+            *("--inventory=localhost,", "--connection=local", repository / "play.yml"),
+            f"--extra-vars=ansible_python_interpreter={sys.executable}",
+        ],
+        env=os.environ
+        | {
+            "ANSIBLE_CALLBACK_PLUGINS": str(repository / "plugins/callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "releve_payloads",
+            "ANSIBLE_LIBRARY": str(repository / "plugins/modules"),
+        },
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_a_module_is_packed_once_and_again_when_it_is_another(tmp_path: Path) -> None:
+    for kind in ("callback", "modules", "module_utils"):
+        (tmp_path / "plugins" / kind).mkdir(parents=True)
+    shutil.copy(PLUGIN, tmp_path / "plugins/callback")
+    module = tmp_path / "plugins/modules/speak.py"
+    module.write_text(MODULE.replace("SAID", "one"))
+    (tmp_path / "play.yml").write_text(PLAY)
+
+    def packed() -> dict[str, int]:
+        found = (tmp_path / "var/cache/payloads").glob("*/*speak-*none")
+        return {str(path): path.stat().st_mtime_ns for path in found}
+
+    assert "it said one" in said(tmp_path)
+    first = packed()
+    assert len(first) == 1
+    assert "it said one" in said(tmp_path)
+    assert packed() == first
+    module.write_text(MODULE.replace("SAID", "two"))
+    assert "it said two" in said(tmp_path)
+    assert len(packed()) == 2
+    for folder in (tmp_path / "var/cache/payloads").iterdir():
+        assert folder.stat().st_mode & 0o777 == 0o700
