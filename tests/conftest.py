@@ -1,6 +1,14 @@
-"""Who runs beside whom: `pytest -n` gives each of these scopes to one worker as a whole."""
+"""Who runs beside whom: `pytest -n` gives each of these scopes to one worker as a whole.
+
+And what a session of several workers begins with: images, and what agents under test run on.
+"""
 
 from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
@@ -32,4 +40,34 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scopes:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.nodeid.startswith(LAST))
+    items.sort(key=lambda item: _turn(item.nodeid))
+
+
+def _turn(nodeid: str) -> int:
+    """Stacks first: they take longest. Beside the making of their images, what needs none."""
+    if nodeid.startswith(LAST):
+        return 3
+    if nodeid.startswith("tests/unit/"):
+        return 1
+    return 2 if not nodeid.startswith(STACKS) or nodeid.startswith(NO_STACK) else 0
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> None:
+    """Images and agents' venvs, as this work tree wants them, made by the first worker that asks.
+
+    Who runs a few tests alone makes them by hand, and not each time: `make images agents`.
+    """
+    if worker_id == "master":
+        return
+    made = tmp_path_factory.getbasetemp().parent / "made"
+    with made.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            # Not as a part of the make that may have started us.
+            env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+            command = ["make", "--jobs=2", "images", "agents"]
+            root = Path(__file__).parents[1]
+            done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
+            made.touch()

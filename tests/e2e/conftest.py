@@ -9,6 +9,11 @@ import pytest
 from e2e.harness import Stage
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _machine(machine: None) -> None:
+    """Before any test here."""
+
+
 # Not for the session: its calls would go on beside the tests of other files, and slow them down.
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:

@@ -50,9 +50,10 @@ SETTINGS: dict[str, Any] = {
     "canary_percent": 50,
     "canary_seconds": 6,
     "bake_seconds": 6,
-    # Each room is a process of blue's, beside other tests; and there is always one.
-    "sentinels_every": 12.0,
-    "sentinels_arrival_seconds": 14.0,
+    # Each call is a process of blue's, beside other tests; and there is always a new room.
+    "sentinels_calls": 2,
+    "sentinels_every": 24.0,
+    "sentinels_arrival_seconds": 26.0,
     "sentinels_stay": True,
     "sentinels_max_seconds": 1800,
 }

@@ -17,6 +17,11 @@ import pytest
 from integration import harness
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _machine(machine: None) -> None:
+    """Before any test here."""
+
+
 @pytest.fixture(scope="session")
 def livekit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.LiveKit]:
     with harness.running_server(tmp_path_factory.mktemp("livekit")) as server:

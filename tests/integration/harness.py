@@ -1,4 +1,4 @@
-"""Real processes for integration tests: a LiveKit Server and agents of both SDKs, no Docker.
+"""Real processes for integration tests: a LiveKit Server and agents of both SDKs, no containers.
 
 Everything that is slow to make is cached under var/cache and made under a file lock, so several
 test sessions may run side by side. Every process runs in a process group of its own, which is
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import io
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +26,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import docker
 import pytest
 import yaml
 
@@ -38,7 +41,7 @@ LOCKS = {
     "newest": Path(__file__).parent / "newest.lock",
     "speech": ROOT / "demo" / "speech" / "requirements.lock",
 }
-SERVER_VERSIONS = ("v1.9.0", "v1.8.4")  # wanted, and what stands in where the first is refused
+SERVER_VERSIONS = ("v1.9.0", "v1.8.4")  # wanted, and what stands in for it
 READY_SECONDS = 180.0  # of a machine that is busy; what dies is not waited for
 STOP_SECONDS = 5.0
 
@@ -53,28 +56,20 @@ def locked(name: str) -> Iterator[None]:
 
 
 def server_binary() -> Path:
-    """The livekit-server of the first version at hand, else of the first that can be built."""
-    with locked("livekit-server"):
-        places = {v: CACHE / "livekit-server" / v / "livekit-server" for v in SERVER_VERSIONS}
-        for place in places.values():
-            if place.exists():
-                return place
-        said = ""
-        for version, place in places.items():
-            place.parent.mkdir(parents=True, exist_ok=True)
-            with (place.parent / "build").open("w") as log:
-                built = subprocess.run(
-                    ["go", "install", f"github.com/livekit/livekit-server/cmd/server@{version}"],
-                    env=os.environ | {"GOBIN": str(place.parent), "CGO_ENABLED": "0"},
-                    stdout=log,
-                    stderr=log,
-                    check=False,
-                )
-            if built.returncode == 0:
-                (place.parent / "server").rename(place)
-                return place
-            said += (place.parent / "build").read_text()
-    raise RuntimeError(f"livekit-server could not be built, neither {SERVER_VERSIONS}:\n{said}")
+    """The livekit-server of the first version at hand, out of the image that `make images` made."""
+    client = docker.from_env()
+    for version in SERVER_VERSIONS:
+        folder = CACHE / "livekit-server-of-image" / version
+        with locked("livekit-server-of-image"), suppress(docker.errors.ImageNotFound):
+            if not (folder / "livekit-server").exists():
+                image = client.containers.create(f"livekit/livekit-server:{version}")
+                packed, _ = image.get_archive("/livekit-server")
+                with tarfile.open(fileobj=io.BytesIO(b"".join(packed))) as tar:
+                    tar.extractall(folder / "part", filter="data")
+                (folder / "part" / "livekit-server").rename(folder / "livekit-server")
+                image.remove()
+            return folder / "livekit-server"
+    raise RuntimeError(f"no livekit-server of {SERVER_VERSIONS} is on this engine; `make images`")
 
 
 def python_of(name: str) -> Path:
@@ -89,10 +84,11 @@ def python_of(name: str) -> Path:
     with locked(venv.name):
         if not (venv / "complete").exists():
             shutil.rmtree(venv, ignore_errors=True)
-            subprocess.run([sys.executable, "-m", "venv", venv], check=True)
-            install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            only = ["--require-hashes", "--only-binary", ":all:", "-r", lock]
-            subprocess.run([*install, *only], check=True)
+            subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
+            pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+            # Not compiled: most of what there is no test imports.
+            install = ["install", "--quiet", "--no-compile", "--no-deps", "--require-hashes"]
+            subprocess.run([*pip, *install, "--only-binary", ":all:", "-r", lock], check=True)
             (venv / "complete").touch()
     return python
 

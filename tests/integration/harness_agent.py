@@ -86,7 +86,7 @@ if __name__ == "__main__":
         entrypoint_fnc=entrypoint,
         request_fnc=request,
         agent_name=os.environ.get("AGENT_NAME", ""),
-        num_idle_processes=2,
+        num_idle_processes=1,
         # The default reports the machine's CPU: when others are busy the server passes us over.
         load_fnc=lambda _worker: 0.0,
     )

@@ -14,6 +14,7 @@ GAP = 0.35  # seconds between chirps, as the echo suite says them
 CHIRPS = 40
 NEAR = 0.002  # seconds: beyond it a peak is a wrong one
 SNR_DB = 10.0
+AROUND = 480  # samples
 
 
 def noise_of(rng: np.random.Generator, count: int) -> sg.Samples:
@@ -30,12 +31,13 @@ def lose(samples: sg.Samples, loss: float, rng: np.random.Generator, concealed: 
 
 
 def placed(parts: list[tuple[sg.Samples, float]], length: int) -> sg.Samples:
-    """Each part at its (fractional) sample, by its spectrum."""
-    spectrum = np.zeros(length // 2 + 1, np.complex128)
+    """Each part at its (fractional) sample, by its spectrum and that of the silence around it."""
+    heard = np.zeros(length + 2 * AROUND)
     for samples, at in parts:
-        turn = np.exp(-2j * np.pi * np.fft.rfftfreq(length) * at)
-        spectrum += np.fft.rfft(samples, length) * turn
-    return np.fft.irfft(spectrum, length).astype(np.float32)
+        first, count = int(at), len(samples) + 2 * AROUND
+        turn = np.exp(-2j * np.pi * np.fft.rfftfreq(count) * (at - first + AROUND))
+        heard[first : first + count] += np.fft.irfft(np.fft.rfft(samples, count) * turn, count)
+    return heard[AROUND:-AROUND].astype(np.float32)
 
 
 @pytest.mark.parametrize("concealed", [False, True])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -53,6 +55,16 @@ def test_blue_was_restarted_behind_the_gateway(host: Any) -> None:
     assert "LIVEKIT_URL=ws://dispatch-gateway:7890" in blue["Config"]["Env"]
     gateway = inspect(host, "eloquence-gateway")
     assert blue["State"]["StartedAt"] > gateway["State"]["StartedAt"]
+
+
+def test_nobody_who_called_meanwhile_was_dropped_or_alone() -> None:
+    folder = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"], "reports")
+    reports = [json.loads(found.read_text()) for found in folder.glob("*-migrate-*/report.json")]
+    assert len(reports) >= 2  # converge, and what showed that nothing was left to do
+    for calls in (report["calls"] for report in reports):
+        assert calls["sentinels"] == 3
+        assert (calls["dropped"], calls["without_agent"], calls["with_two_agents"]) == (0, 0, 0)
+        assert calls["opened_during_run"] >= 1
 
 
 def test_no_run_holds_the_lock(host: Any) -> None:
