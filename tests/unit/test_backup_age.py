@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from .ansible_play import played
 
 ROOT = Path(__file__).parents[2]
 # Stands in for the module: which backups there are depends on the stack.
@@ -36,23 +35,11 @@ def test_only_a_verified_backup_that_is_young_enough_lets_a_migration_start(tmp_
     (tmp_path / "library").mkdir()
     (tmp_path / "library" / "releve_backup_info.py").write_text(MODULE)
     (tmp_path / "play.yml").write_text(PLAY)
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            *("--inventory=none,unproven,old,young,", "--connection=local", tmp_path / "play.yml"),
-            f"--extra-vars=ansible_python_interpreter={sys.executable}",
-        ],
-        env=os.environ
-        | {
-            "ANSIBLE_LIBRARY": str(tmp_path / "library"),
-            "ANSIBLE_ROLES_PATH": str(ROOT / "roles"),
-            "ANSIBLE_NOCOLOR": "1",
-        },
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    done = played(
+        tmp_path,
+        hosts="none,unproven,old,young",
+        ANSIBLE_LIBRARY=str(tmp_path / "library"),
+        ANSIBLE_ROLES_PATH=str(ROOT / "roles"),
     )
     said = re.sub(r"\s+", " ", done.stdout)
     assert done.returncode != 0

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
+
+from .ansible_play import played
 
 ROOT = Path(__file__).parents[2]
 PLAY = """
@@ -30,19 +29,7 @@ def test_what_is_left_on_the_target_is_kept_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "measured").write_text(text)
     (tmp_path / "of an earlier run").write_text(text)
     (tmp_path / "play.yml").write_text(PLAY)
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            *("--inventory=localhost,", "--connection=local", tmp_path / "play.yml"),
-            f"--extra-vars=ansible_python_interpreter={sys.executable}",
-        ],
-        env=os.environ | {"ANSIBLE_ACTION_PLUGINS": str(ROOT / "plugins/action")},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = played(tmp_path, ANSIBLE_ACTION_PLUGINS=str(ROOT / "plugins/action"))
     assert done.returncode == 0, done.stdout
     kept = tmp_path / "run/evidence"
     assert [path.name for path in kept.iterdir()] == ["probe.json"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from .ansible_play import played
 
 PLUGIN = Path(__file__).parents[2] / "plugins/callback/releve_payloads.py"
 MODULE = """#!/usr/bin/python
@@ -24,23 +23,11 @@ PLAY = """
 
 
 def said(repository: Path) -> str:
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            *("--inventory=localhost,", "--connection=local", repository / "play.yml"),
-            f"--extra-vars=ansible_python_interpreter={sys.executable}",
-        ],
-        env=os.environ
-        | {
-            "ANSIBLE_CALLBACK_PLUGINS": str(repository / "plugins/callback"),
-            "ANSIBLE_CALLBACKS_ENABLED": "releve_payloads",
-            "ANSIBLE_LIBRARY": str(repository / "plugins/modules"),
-        },
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    done = played(
+        repository,
+        ANSIBLE_CALLBACK_PLUGINS=str(repository / "plugins/callback"),
+        ANSIBLE_CALLBACKS_ENABLED="releve_payloads",
+        ANSIBLE_LIBRARY=str(repository / "plugins/modules"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

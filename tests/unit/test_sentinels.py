@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from .ansible_play import played
 
 ROOT = Path(__file__).parents[2]
 PLAY = """
@@ -25,18 +24,8 @@ def test_sentinels_that_hang_up_before_the_end_are_refused(
     seconds: int, code: int, tmp_path: Path
 ) -> None:
     (tmp_path / "play.yml").write_text(PLAY)
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            *("--inventory=localhost,", "--connection=local", tmp_path / "play.yml"),
-            f"--extra-vars=sentinels_max_seconds={seconds}",
-        ],
-        env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    asked = f"--extra-vars=sentinels_max_seconds={seconds}"
+    done = played(tmp_path, asked, ANSIBLE_CONFIG=str(ROOT / "ansible.cfg"))
     assert done.returncode == code, done.stdout
     if code:
         assert "Set `sentinels_max_seconds` to 660 or more" in done.stdout
