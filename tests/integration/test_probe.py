@@ -199,7 +199,9 @@ async def test_sentinels_tell_a_silence_a_killed_agent_and_the_callers_gap(
     livekit_server: LiveKit, start_agent: StartAgent, tmp_path: Path
 ) -> None:
     agent = start_agent("green", script=FAULTY, FAULT="none")
-    with held(livekit_server, tmp_path, "--calls", "2", "--every", "1") as (sentinels, seen):
+    # Each room is a process of the agent's: a room a second would keep a busy machine from ever
+    # answering the calls that are joined anew.
+    with held(livekit_server, tmp_path, "--calls", "2", "--every", "8") as (sentinels, seen):
         ready = seen("ready")
         seen("rtt")
         first = [e for e in events(tmp_path) if e["event"] == "open" and e["kind"] == "held"]
@@ -225,6 +227,7 @@ async def test_sentinels_tell_a_silence_a_killed_agent_and_the_callers_gap(
         ]
         assert anew
         gap = wait_for_gap(seen, tmp_path, first)
+        seen("agent", until=lambda e: e["t"] > gap["t"] and "arrival" in e["call"])
 
         sentinels.send_signal(signal.SIGTERM)
         assert sentinels.wait(60) == 0
@@ -233,7 +236,7 @@ async def test_sentinels_tell_a_silence_a_killed_agent_and_the_callers_gap(
     assert summary["sentinels"] == 2
     assert summary["dropped"] >= 2  # and arrivals that were open just then
     assert summary["longest_silence_ms"] >= gap["ms"]
-    assert summary["opened_during_run"] >= 3
+    assert summary["opened_during_run"] >= 1
     ended = {e["call"] for e in told if e["event"] in ("closed", "dropped")}
     assert ended == {e["call"] for e in told if e["event"] == "open"}
     assert (tmp_path / "sentinels.jsonl").stat().st_mode & 0o777 == 0o644
