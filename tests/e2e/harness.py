@@ -51,7 +51,7 @@ SETTINGS: dict[str, Any] = {
     "canary_seconds": 6,
     "bake_seconds": 6,
     # Each call is a process of blue's, beside other tests; and there is always a new room.
-    "sentinels_calls": 2,
+    "sentinels_calls": 1,
     "sentinels_every": 24.0,
     "sentinels_arrival_seconds": 26.0,
     "sentinels_stay": True,

@@ -19,7 +19,7 @@ GREEN_ALONE = {"blue": 0, "green": 100}
 
 def unharmed(calls: dict[str, Any]) -> None:
     """What every run promises to the people who talk meanwhile."""
-    assert calls["sentinels"] == 2
+    assert calls["sentinels"] == 1
     assert (calls["dropped"], calls["without_agent"], calls["with_two_agents"]) == (0, 0, 0)
 
 

@@ -9,6 +9,7 @@ FAULT: none    echoes
        fades   echoes, and from FAULT_SECONDS after it heard the caller says nothing more
 IDENTITY: the participant it is, when it is not to be the SDK's own "agent-…".
 AGENT_NAME: the name it registers under, if it is to be dispatched by name only.
+IDLE: how many processes wait for a call, 1 by default: a busy machine takes long to start one.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ if __name__ == "__main__":
         entrypoint_fnc=entrypoint,
         request_fnc=request,
         agent_name=os.environ.get("AGENT_NAME", ""),
-        num_idle_processes=1,
+        num_idle_processes=int(os.environ.get("IDLE", "1")),
         # The default reports the machine's CPU: when others are busy the server passes us over.
         load_fnc=lambda _worker: 0.0,
     )

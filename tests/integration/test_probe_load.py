@@ -12,7 +12,7 @@ from integration.test_probe import FAULTY, RELEVE, StartAgent
 def test_calls_are_held_together_and_the_host_is_measured_meanwhile(
     livekit_server: LiveKit, start_agent: StartAgent
 ) -> None:
-    start_agent("green", script=FAULTY, FAULT="none")
+    start_agent("green", script=FAULTY, FAULT="none", IDLE="2")  # both calls come at once
     command = [RELEVE, "probe", "load", "--url", livekit_server.url, "--name", "load"]
     command += ["--keys-file", str(livekit_server.keys_file), "--colour", "green"]
     command += ["--calls", "2", "--step", "2", "--limit", "rtt_p95_ms_max=3000"]
