@@ -2,20 +2,20 @@
 # `make test`: everything, from nothing, to a green test run.
 VENV := .venv
 BIN := $(VENV)/bin
-# Python compiles what it imports; pip would compile all there is, and take twice as long.
-PIP := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile
+INSTALL := requirements/install $(BIN)/python --python $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: agents bench browser demo demo-down engine images test tests lint lint-python lint-yaml venv venv-dev
 .DELETE_ON_ERROR:
 
-$(VENV)/control: requirements/control.txt pyproject.toml
+$(VENV)/control: requirements/uv.txt requirements/control.txt pyproject.toml
 	test -x $(BIN)/python || python3 -m venv $(VENV)
-	$(PIP) --require-hashes -r requirements/control.txt
-	$(PIP) --no-deps --no-build-isolation -e .
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(INSTALL) --require-hashes -r requirements/control.txt
+	$(INSTALL) --no-deps --no-build-isolation -e .
 	touch $@
 
 $(VENV)/dev: requirements/dev.txt $(VENV)/control
-	$(PIP) --require-hashes -r requirements/dev.txt
+	$(INSTALL) --require-hashes -r requirements/dev.txt
 	touch $@
 
 venv: $(VENV)/control
@@ -60,7 +60,7 @@ engine: venv browser
 images: engine
 	ansible-playbook playbooks/images.yml
 
-# What agents under test run on, made ahead: tests of calls bear no pip beside them.
+# What agents under test run on, made ahead: nothing is installed beside tests of calls.
 agents: venv-dev
 	PYTHONPATH=tests nice -n 19 python -m integration.harness
 

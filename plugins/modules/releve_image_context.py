@@ -26,7 +26,7 @@ options:
     description:
       - By short name, a dictionary with C(sources), a list of files or folders (C(src)) and their
         name in the context (C(dest)), and C(made), more such files that follow from the sources
-        (wheels, a compiled program) and are not in the digest.
+        (installed packages, a compiled program) and are not in the digest.
     type: dict
     required: true
   buildargs:
@@ -37,7 +37,7 @@ options:
     description: Short name of the image to pack.
     type: str
   dest:
-    description: The tar to write.
+    description: The tar to write, compressed where its name ends in C(.tar.gz).
     type: path
 author: ["Relève contributors"]
 """

@@ -85,10 +85,11 @@ def python_of(name: str) -> Path:
         if not (venv / "complete").exists():
             shutil.rmtree(venv, ignore_errors=True)
             subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-            pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
-            # Not compiled: most of what there is no test imports.
-            install = ["install", "--quiet", "--no-compile", "--no-deps", "--require-hashes"]
-            subprocess.run([*pip, *install, "--only-binary", ":all:", "-r", lock], check=True)
+            install = [ROOT / "requirements" / "install", sys.executable, "--python", python]
+            subprocess.run(
+                [*install, "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", lock],
+                check=True,
+            )
             (venv / "complete").touch()
     return python
 
@@ -235,6 +236,7 @@ def start_agent(
 ) -> Process:
     """Start agent_src/<colour>/agent.py (or `script`) and await its registration.
 
+    And the processes in which it waits for calls, where its SDK has such; IDLE in `env`, else one.
     It runs on the colour's own SDK, or on that of `python`; `how` are its arguments.
     `url` is a LiveKit Server or a gateway; `env` is added to the agent's environment.
     """
@@ -249,17 +251,17 @@ def start_agent(
         "PATH": os.environ["PATH"],
     }
     agent = Process([python or python_of(colour), script, *how.split()], log, mine | env)
+    waiting = 0 if colour == "blue" else int(env.get("IDLE", "1"))
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
-        if "registered worker" in log.read_text():
+        said = log.read_text()
+        if "registered worker" in said and said.count("process initialized") >= waiting:
             return agent
-        if said := agent.died():
-            pytest.fail(f"{colour} agent did not start, {said}")
+        if died := agent.died():
+            pytest.fail(f"{colour} agent did not start, {died}")
         time.sleep(0.05)
     agent.stop()
-    pytest.fail(
-        f"{colour} agent not registered in {READY_SECONDS:.0f} s:\n{log.read_text()[-3000:]}"
-    )
+    pytest.fail(f"{colour} agent not ready in {READY_SECONDS:.0f} s:\n{log.read_text()[-3000:]}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tarfile
 from pathlib import Path
@@ -217,10 +216,12 @@ def test_a_packed_context_is_roots_and_keeps_what_is_executable(tmp_path: Path) 
     (tmp_path / "lock").chmod(0o600)
     if os.geteuid() == 0:
         os.chown(tmp_path / "lock", 1234, 1234)
-    pack([(tmp_path / "src", "app"), (tmp_path / "lock", "lock")], tmp_path / "out" / "c.tar")
-    with tarfile.open(fileobj=io.BytesIO((tmp_path / "out" / "c.tar").read_bytes())) as tar:
-        packed = {m.name: (m.mode, m.uid, m.uname) for m in tar.getmembers()}
-    assert packed == {"app/run": (0o755, 0, "root"), "lock": (0o644, 0, "root")}
+    for name, mode in (("c.tar", "r:"), ("c.tar.gz", "r:gz")):
+        context = tmp_path / "out" / name
+        pack([(tmp_path / "src", "app"), (tmp_path / "lock", "lock")], context)
+        with tarfile.open(context, mode) as tar:  # type: ignore[call-overload]
+            packed = {m.name: (m.mode, m.uid, m.uname) for m in tar.getmembers()}
+        assert packed == {"app/run": (0o755, 0, "root"), "lock": (0o644, 0, "root")}
 
 
 @pytest.mark.parametrize(
