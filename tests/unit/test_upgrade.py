@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from releve.upgrade.engine import upgrade
@@ -87,7 +87,11 @@ LINES = [
 ]
 
 
+TWICE = "    assistant = VoiceAssistant(vad=None, stt=None, llm=None, tts=None, chat_ctx=opening)"
+
+
 @settings(max_examples=25, deadline=None)
+@example([TWICE, TWICE, "    assistant.start(ctx.room)"])
 @given(st.lists(st.sampled_from(LINES), min_size=1, max_size=8))
 def test_any_mixture_of_v0_lines_reaches_an_end_that_a_second_run_keeps(lines: list[str]) -> None:
     head = (

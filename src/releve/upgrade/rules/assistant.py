@@ -81,7 +81,7 @@ class Conversion:
 
 def find(context: Context) -> Iterator[Finding]:
     code = context.code
-    for make in code.calls("agents.VoiceAssistant"):
+    for make in _made(context):
         yield from _odd_options(context, make)
         found = _conversion(context, make)
         if isinstance(found, str):
@@ -147,6 +147,8 @@ def _conversion(context: Context, make: cst.Call) -> Conversion | str:
     if len(starts) != 1 or not code.is_statement(starts[0]) or not code.can_await(starts[0]):
         return "make start() one `await session.start(Agent(…), room=…)` in an async function"
     start = starts[0]
+    if any(other is not make and _starts(context, other, start) for other in _made(context)):
+        return "give each session a variable of its own: this start() is that of several"
     same = code.within(start, cst.FunctionDef) is code.within(make, cst.FunctionDef)
     chat, functions = argument(make.args, "chat_ctx"), argument(make.args, "fnc_ctx")
     if not same and any(
@@ -184,8 +186,21 @@ def _conversion(context: Context, make: cst.Call) -> Conversion | str:
 
 def all_converted(context: Context) -> bool:
     """Whether no VoiceAssistant of this file is left to be moved by hand."""
-    made = context.code.calls("agents.VoiceAssistant")
-    return not any(isinstance(_conversion(context, make), str) for make in made)
+    return not any(isinstance(_conversion(context, make), str) for make in _made(context))
+
+
+def _made(context: Context) -> list[cst.Call]:
+    return context.code.calls("agents.VoiceAssistant")
+
+
+def _starts(context: Context, make: cst.Call, start: cst.Call) -> bool:
+    """Whether it is assigned to the variable that the call starts."""
+    assign = context.code.parent(make)
+    if not isinstance(assign, cst.Assign):
+        return False
+    started = start.func.value  # type: ignore[attr-defined]
+    named = any(target.target.deep_equals(started) for target in assign.targets)
+    return named and _same_owner(context, start, make)
 
 
 def _calls_on(context: Context, target: cst.BaseExpression, method: str) -> Iterator[cst.Call]:
