@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := requirements/install $(BIN)/python --python $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Some machines set these for every Python, and a start takes twice as long: what is imported is compiled each
+# time, uv having left it to the first; and a module that Ansible sends is read byte by byte.
+export PYTHONDONTWRITEBYTECODE :=
+export PYTHONUNBUFFERED :=
 .PHONY: agents bench browser demo demo-down engine images test tests lint lint-python lint-yaml venv venv-dev
 .DELETE_ON_ERROR:
 

@@ -60,6 +60,8 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
+        # A local module is read from a pipe: where this is set for every Python, by a call for each byte.
+        os.environ.pop("PYTHONUNBUFFERED", None)
         seen = hashlib.sha256(f"{__version__} {sys.version}\n".encode())
         for path in _sources():
             found = path.stat()
