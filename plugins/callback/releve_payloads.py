@@ -60,7 +60,7 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
-        # A local module is read from a pipe: where this is set for every Python, by a call for each byte.
+        # With this, the Python of a local module would read it from its pipe byte by byte.
         os.environ.pop("PYTHONUNBUFFERED", None)
         seen = hashlib.sha256(f"{__version__} {sys.version}\n".encode())
         for path in _sources():

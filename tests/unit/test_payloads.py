@@ -1,4 +1,4 @@
-"""A module is packed and compiled once, and never an old one taken for it."""
+"""A module is packed and compiled once, read in one go, and never an old one taken for it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from .ansible_play import played
 
 PLUGIN = Path(__file__).parents[2] / "plugins/callback/releve_payloads.py"
 MODULE = """#!/usr/bin/python
+import os
 from ansible.module_utils.basic import AnsibleModule
-AnsibleModule(argument_spec={}).exit_json(msg="SAID")
+byte_by_byte = " byte by byte" if os.environ.get("PYTHONUNBUFFERED") else ""
+AnsibleModule(argument_spec={}).exit_json(msg="SAID" + byte_by_byte)
 """
 PLAY = """
 - hosts: localhost
@@ -34,8 +36,10 @@ def said(repository: Path) -> str:
         ANSIBLE_CALLBACK_PLUGINS=str(repository / "plugins/callback"),
         ANSIBLE_CALLBACKS_ENABLED="releve_payloads",
         ANSIBLE_LIBRARY=str(repository / "plugins/modules"),
+        PYTHONUNBUFFERED="1",  # as images with a Python have it
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "byte by byte" not in done.stdout
     return done.stdout
 
 
