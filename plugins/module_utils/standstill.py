@@ -1,34 +1,59 @@
 """A child process that will never go on is ended.
 
-restic 0.14 can hang for good when its disk is full: it says nothing, and none of its threads ever
-runs again.
+restic 0.14 can hang for good when its disk is full: it says nothing, and nothing but its timers
+ever runs again.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 STILL_SECONDS = 60.0
+# Less than this in STILL_SECONDS is what timers do: restic's wake it each second, to no end.
+LEAST_SECONDS = 0.25  # of a processor
+LEAST_BYTES = 65536  # read and written
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """What a process has done since its start, and whether it waits for a disk."""
+
+    seconds: float
+    moved: int
+    disk: bool
+
+    def goes_on_from(self, before: _Work) -> bool:
+        return (
+            self.disk
+            or self.seconds - before.seconds >= LEAST_SECONDS
+            or self.moved - before.moved >= LEAST_BYTES
+        )
 
 
 @contextmanager
 def ended_when_still(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
-    """Kill the process when no thread of it has run for STILL_SECONDS; the event tells that it was.
+    """Kill the process when it has as good as not worked for STILL_SECONDS; the event tells that it
+    was.
 
-    One that waits for a disk, or keeps its processor, counts as one that runs.
+    One that waits for a disk, or keeps its processor, counts as one that works.
     """
     over, still = threading.Event(), threading.Event()
 
     def watch() -> None:
-        seen, since = "", time.monotonic()
+        seen, since = _Work(0, 0, disk=False), time.monotonic()
         while not over.wait(1):
-            now = _switches(process.pid)
-            if now != seen or "\tD " in now or "\tR " in now:
+            try:
+                now = _work(process.pid)
+            except OSError:  # it has ended
+                return
+            if now.goes_on_from(seen):
                 seen, since = now, time.monotonic()
             elif time.monotonic() - since >= STILL_SECONDS:
                 still.set()
@@ -44,13 +69,21 @@ def ended_when_still(process: subprocess.Popen[bytes]) -> Iterator[threading.Eve
         watcher.join()
 
 
-def _switches(pid: int) -> str:
-    """States of the process's threads, and how often each was switched away from."""
-    found = []
-    for thread in sorted(Path(f"/proc/{pid}/task").glob("*/status")):
-        try:
-            lines = thread.read_text().splitlines()
-        except OSError:  # the thread ended meanwhile
-            continue
-        found += [line for line in lines if line.startswith("State:") or "ctxt_switches" in line]
-    return "\n".join(found)
+def _work(pid: int) -> _Work:
+    """By /proc (proc(5)). Raises OSError when there is no such process."""
+    proc = Path(f"/proc/{pid}")
+    # Behind the name, which may hold anything: state, and from the 12th on user and system ticks.
+    user, system = (proc / "stat").read_text().rpartition(")")[2].split()[11:13]
+    moved = dict(line.split(": ") for line in (proc / "io").read_text().splitlines())
+    return _Work(
+        (int(user) + int(system)) / os.sysconf("SC_CLK_TCK"),
+        int(moved["rchar"]) + int(moved["wchar"]),
+        disk=any(_state(thread) == "D" for thread in (proc / "task").iterdir()),
+    )
+
+
+def _state(thread: Path) -> str:
+    try:
+        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:  # the thread ended meanwhile
+        return ""

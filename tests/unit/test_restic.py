@@ -70,7 +70,8 @@ def test_a_restic_that_hangs_is_ended_and_asked_once_more(
 ) -> None:
     monkeypatch.setattr("module_utils.standstill.STILL_SECONDS", 1)
     fake, hung = site.bin / "restic", site.root / "hung"
-    once = f"[ -e {hung} ] || {{ touch {hung}; printf half; exec sleep 600; }}"
+    # Its timers go on, as those of restic do.
+    once = f"[ -e {hung} ] || {{ touch {hung}; printf half; while sleep 0.1; do printf .; done; }}"
     fake.write_text(f"#!/bin/sh\n{once}\nprintf whole\n")
     fake.chmod(0o755)
     assert site.restic().read("aaaa", "/x") == b"whole"
