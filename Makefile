@@ -4,10 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := requirements/install $(BIN)/python --python $(BIN)/python
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# Some machines set these for every Python, and a start takes twice as long: what is imported is compiled each
-# time, uv having left it to the first; and a module that Ansible sends is read byte by byte.
+# Where the machine sets this for every Python, each start compiles all that it imports: uv leaves that to the
+# first one.
 export PYTHONDONTWRITEBYTECODE :=
-export PYTHONUNBUFFERED :=
 .PHONY: agents bench browser demo demo-down engine images test tests lint lint-python lint-yaml venv venv-dev
 .DELETE_ON_ERROR:
 
@@ -68,9 +67,9 @@ images: engine
 agents: venv-dev
 	PYTHONPATH=tests nice -n 19 python -m integration.harness
 
-# On two workers, one of which makes images and agents first: tests/conftest.py.
+# On three workers, one of which makes images and agents first: tests/conftest.py.
 tests: venv-dev engine
-	pytest -n 2 --no-loadscope-reorder --durations=20 tests/e2e tests/unit tests/integration
+	pytest -n 3 --no-loadscope-reorder --durations=20 tests/e2e tests/unit tests/integration
 
 test:
 	$(MAKE) --jobs=3 --no-print-directory tests lint-python lint-yaml

@@ -14,10 +14,15 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# A stack with its held calls keeps more than a core busy, and two of them at a time would starve
-# each other: so stacks come one after the other, and beside them what makes do with the rest.
+# A stack with its held calls keeps half of two cores busy, and two of them at a time would starve
+# each other: so stacks come one after the other, and calls that are measured, too. Beside both
+# comes what makes do with the rest.
 STACKS = "tests/e2e/"
 NO_STACK = ("tests/e2e/test_gateway_replaced.py", "tests/e2e/test_upgrade_code.py")
+MEASURED = tuple(
+    f"tests/integration/test_{name}"
+    for name in ("probe", "coach", "parity", "speech", "upgrade", "direct_bot", "idle")
+)
 # A machine that is late spoils these first; at the end the fewest others are beside them.
 LAST = (
     "tests/integration/test_coach.py",
@@ -27,11 +32,13 @@ LAST = (
 
 
 class Scopes(LoadScopeScheduling):
-    """Tests of one file share their servers."""
+    """One for each of three workers."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, _ = nodeid.partition("::")
-        return "stacks" if file.startswith(STACKS) and file not in NO_STACK else file
+        if file.startswith(STACKS) and file not in NO_STACK:
+            return "stacks"
+        return "measured" if file.startswith(MEASURED) else "rest"
 
 
 # Not `--dist loadgroup`: xdist 3.8 finds no group of pytest 9.2's items.

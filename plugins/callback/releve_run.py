@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import io
 import os
 import shutil
 import subprocess
@@ -37,6 +38,7 @@ description:
     are written under its C(evidence) directory. In check mode nothing is written.
   - At the end C(end.json) is written, C(releve report write) makes the report, and the last line
     says what happened and what to do next.
+  - What Ansible says is on the console when it says it, through a pipe too.
   - Further facts it reads are C(releve_rolled_back), C(releve_reason), C(releve_next) (what to do
     next) and C(releve_end_monotonic) (the target's clock at the end).
 requirements:
@@ -96,6 +98,9 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            # Ansible leaves this to the system: through a pipe a run would be silent for minutes.
+            sys.stdout.reconfigure(line_buffering=True)
         self._journal: Journal | None = None
         self._facts: dict[str, Any] = {}
         self._playbook = ""

@@ -52,8 +52,8 @@ SETTINGS: dict[str, Any] = {
     "bake_seconds": 6,
     # Each call is a process of blue's, beside other tests; and there is always a new room.
     "sentinels_calls": 1,
-    "sentinels_every": 24.0,
-    "sentinels_arrival_seconds": 26.0,
+    "sentinels_every": 20.0,
+    "sentinels_arrival_seconds": 22.0,
     "sentinels_stay": True,
     "sentinels_max_seconds": 1800,
 }

@@ -66,8 +66,11 @@ def test_the_console_says_how_far_backup_restore_and_probe_are(tmp_path: Path) -
             env=os.environ
             | {
                 "ANSIBLE_ACTION_PLUGINS": str(ROOT / "plugins/action"),
+                "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "plugins/callback"),
+                "ANSIBLE_CALLBACKS_ENABLED": "releve_run",
                 "ANSIBLE_LIBRARY": str(tmp_path / "library"),
                 "ANSIBLE_NOCOLOR": "1",
+                "PYTHONUNBUFFERED": "",  # as on most machines
             },
             cwd=tmp_path,
             stdout=out,
