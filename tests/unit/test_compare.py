@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import scipy.stats
 
-from releve.probe import compare, gates
+from releve.keys import Keys
+from releve.probe import callers, compare, gates
 from releve.probe.compare import Heard
+from releve.probe.echoes import Said
+from releve.probe.room import Server
 
 MARGIN = gates.of("compare")[0]
 TRIALS = 200
@@ -90,3 +95,42 @@ def test_the_interval_holds_what_mann_and_whitneys_test_does_not_reject(seed: in
         moved = np.subtract(green, end)
         p = scipy.stats.mannwhitneyu(moved, blue, alternative=alternative).pvalue
         assert p == pytest.approx(compare.ERROR, abs=0.004)
+
+
+class Line:
+    """Stands in for the callers of a colour: notes how many calls of both are up at once."""
+
+    up = most = 0
+
+    def __init__(self, *_: object) -> None:
+        self.calls = 0
+
+    async def hold(self, calls: int) -> list[str]:
+        self.calls = calls
+        Line.up += calls
+        Line.most = max(Line.most, Line.up)
+        return []
+
+    async def say(self, phases: Sequence[float]) -> list[Said]:
+        assert len(phases) == self.calls
+        return [Said(440) for _ in phases]
+
+    def troubles(self) -> list[str]:
+        return []
+
+    async def close(self) -> None:
+        Line.up -= self.calls
+
+
+def test_no_more_than_one_call_of_each_is_up_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def round_trips(said: Sequence[Said]) -> list[list[float]]:
+        return [[150.0] * 20 for _ in said]
+
+    monkeypatch.setattr(compare, "Callers", Line)
+    monkeypatch.setattr(compare, "SETTLE_SECONDS", 0)
+    monkeypatch.setattr(callers, "round_trips", round_trips)
+    server = Server("ws://nobody.example", Keys("key", "secret"))
+    probe = asyncio.run(compare.run(server, server, "compare", "green", MARGIN, calls=3, chirps=20))
+    assert (Line.most, Line.up) == (2, 0)
+    assert [len(probe["calls"]), len(probe["compared"]["calls"]), probe["valid"]] == [3, 3, 60]
+    assert probe["compared"]["answer"] == "pass"

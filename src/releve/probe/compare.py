@@ -70,23 +70,32 @@ async def run(
     calls: int,
     chirps: int,
 ) -> dict[str, Any]:
-    """Call both, `calls` each at the same time, and judge the first by the second.
+    """Call both `calls` times, one call of each at a time, and judge the first by the second.
 
-    Returns the probe object of report.json. Raises ServerError.
+    Not all at once: people talk beside them. Returns the probe object of report.json. Raises
+    ServerError.
     """
+    blue, green, meter = Heard([]), Heard([]), Meter()
+    for _ in range(calls):
+        pair = await _side_by_side(beside, server, chirps)
+        for all_of, one in zip((blue, green), pair, strict=True):
+            all_of.rtts_ms += one.rtts_ms
+            all_of.sent += one.sent
+            all_of.failures += one.failures
+    return probe_object(name, colour, blue, green, gate) | {"cost": meter.read(2)}
+
+
+async def _side_by_side(beside: Server, server: Server, chirps: int) -> list[Heard]:
+    """One call to each."""
     both = [Callers(each, "compare", chirps) for each in (beside, server)]
     try:
-        wrong = [await each.hold(calls) for each in both]
+        wrong = [await each.hold(1) for each in both]
         # What shakes the host shakes both: they are heard in the same seconds.
         await asyncio.sleep(SETTLE_SECONDS)
-        meter = Meter()
-        phases = np.arange(2 * calls).reshape(calls, 2).T / (2 * calls)
-        said = await _both(each.say(late.tolist()) for each, late in zip(both, phases, strict=True))
-        cost = meter.read(2 * calls)
-        blue, green = [await _heard(*each) for each in zip(both, said, wrong, strict=True)]
+        said = await _both(each.say([late]) for each, late in zip(both, (0, 0.5), strict=True))
+        return [await _heard(*each) for each in zip(both, said, wrong, strict=True)]
     finally:
         await asyncio.gather(*(each.close() for each in both))
-    return probe_object(name, colour, blue, green, gate) | {"cost": cost}
 
 
 async def _both(each: Iterable[Coroutine[Any, Any, list[Said]]]) -> list[list[Said]]:
