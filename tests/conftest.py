@@ -14,7 +14,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# A stack with its held calls keeps half of two cores busy, and two of them at a time would starve
+# A stack with its held calls keeps more than a core busy, and two of them at a time would starve
 # each other: so stacks come one after the other, and calls that are measured, too. Beside both
 # comes what makes do with the rest.
 STACKS = "tests/e2e/"
