@@ -7,7 +7,8 @@ that packing depends on. An Ansible that kept it elsewhere would pack as it alwa
 
 Packed are sources, and a target would compile all that a module imports each time it runs it: two
 fifths of what a module costs there. So bytecode is put beside them, which a Python of another
-version passes over.
+version passes over. And a target that is this machine reads it in one go, whatever the environment
+says of Python.
 """
 
 from __future__ import annotations

@@ -72,8 +72,7 @@ def ended_when_still(process: subprocess.Popen[bytes]) -> Iterator[threading.Eve
 def _work(pid: int) -> _Work:
     """By /proc (proc(5)). Raises OSError when there is no such process."""
     proc = Path(f"/proc/{pid}")
-    # Behind the name, which may hold anything: state, and from the 12th on user and system ticks.
-    user, system = (proc / "stat").read_text().rpartition(")")[2].split()[11:13]
+    user, system = _stat(proc)[11:13]
     moved = dict(line.split(": ") for line in (proc / "io").read_text().splitlines())
     return _Work(
         (int(user) + int(system)) / os.sysconf("SC_CLK_TCK"),
@@ -84,6 +83,11 @@ def _work(pid: int) -> _Work:
 
 def _state(thread: Path) -> str:
     try:
-        return (thread / "stat").read_text().rpartition(")")[2].split()[0]
+        return _stat(thread)[0]
     except OSError:  # the thread ended meanwhile
         return ""
+
+
+def _stat(task: Path) -> list[str]:
+    """What stands behind the name, which may hold anything: state first, ticks at 11 and 12."""
+    return (task / "stat").read_text().rpartition(")")[2].split()
