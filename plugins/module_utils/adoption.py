@@ -16,7 +16,8 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+
+from . import proc
 
 TOOLS = ("nsenter", "ss", "iptables")
 CUT_SECONDS = 1.0
@@ -116,10 +117,9 @@ def parse_connections(text: str) -> list[Connection]:
 def parent_of(pid: int) -> int:
     """The parent's process id, 0 at the top. Raises ProcessGone."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        return int(proc.stat(proc.path(pid))[1])
     except OSError as error:
         raise ProcessGone(f"process {pid} ended meanwhile; run again") from error
-    return int(stat.rpartition(")")[2].split()[1])
 
 
 def worker_connection(

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from . import proc
+
 
 class LockHeld(Exception):
     """Somebody holds the lock; `.holder` is its content."""
@@ -48,10 +50,9 @@ def gone(holder: dict[str, Any]) -> bool:
 def _started(pid: int) -> int | None:
     """Start time of a process in clock ticks since boot, None when there is no such process."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        fields = proc.stat(proc.path(pid))
     except OSError:
         return None
-    fields = stat.rpartition(")")[2].split()
     # A zombie has ended; only its parent has not asked yet, and in a container may never ask.
     return None if fields[0] in ("Z", "X") else int(fields[19])
 

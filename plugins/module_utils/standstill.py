@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import proc
+
 STILL_SECONDS = 60.0
 # Less than this in STILL_SECONDS is what timers do: restic's wake it each second, to no end.
 LEAST_SECONDS = 0.25  # of a processor
@@ -70,24 +72,19 @@ def ended_when_still(process: subprocess.Popen[bytes]) -> Iterator[threading.Eve
 
 
 def _work(pid: int) -> _Work:
-    """By /proc (proc(5)). Raises OSError when there is no such process."""
-    proc = Path(f"/proc/{pid}")
-    user, system = _stat(proc)[11:13]
-    moved = dict(line.split(": ") for line in (proc / "io").read_text().splitlines())
+    """Raises OSError when there is no such process."""
+    path = proc.path(pid)
+    user, system = proc.stat(path)[11:13]
+    moved = dict(line.split(": ") for line in (path / "io").read_text().splitlines())
     return _Work(
         (int(user) + int(system)) / os.sysconf("SC_CLK_TCK"),
         int(moved["rchar"]) + int(moved["wchar"]),
-        disk=any(_state(thread) == "D" for thread in (proc / "task").iterdir()),
+        disk=any(_state(thread) == "D" for thread in (path / "task").iterdir()),
     )
 
 
 def _state(thread: Path) -> str:
     try:
-        return _stat(thread)[0]
+        return proc.stat(thread)[0]
     except OSError:  # the thread ended meanwhile
         return ""
-
-
-def _stat(task: Path) -> list[str]:
-    """What stands behind the name, which may hold anything: state first, ticks at 11 and 12."""
-    return (task / "stat").read_text().rpartition(")")[2].split()
