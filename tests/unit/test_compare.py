@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -98,18 +98,20 @@ def test_the_interval_holds_what_mann_and_whitneys_test_does_not_reject(seed: in
 
 
 class Line:
-    """Stands in for the callers of a colour: notes how many calls of both are up at once."""
+    """Stands in for the callers of a colour: notes how many calls of both are up, and ever were."""
 
-    up = most = 0
+    up = most = ever = 0
+    answered = True
 
     def __init__(self, *_: object) -> None:
         self.calls = 0
 
     async def hold(self, calls: int) -> list[str]:
         self.calls = calls
+        Line.ever += calls
         Line.up += calls
         Line.most = max(Line.most, Line.up)
-        return []
+        return [] if Line.answered else ["no agent came"]
 
     async def say(self, phases: Sequence[float]) -> list[Said]:
         assert len(phases) == self.calls
@@ -122,15 +124,40 @@ class Line:
         Line.up -= self.calls
 
 
-def test_no_more_than_one_call_of_each_is_up_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Compare over such lines, three calls of each colour."""
+
     async def round_trips(said: Sequence[Said]) -> list[list[float]]:
-        return [[150.0] * 20 for _ in said]
+        return [[150.0] * 20 if Line.answered else [] for _ in said]
+
+    def play(*, answered: bool) -> dict[str, Any]:
+        for figure in ("up", "most", "ever"):
+            monkeypatch.setattr(Line, figure, 0)
+        monkeypatch.setattr(Line, "answered", answered)
+        server = Server("ws://nobody.example", Keys("key", "secret"))
+        run = compare.run(server, server, "compare", "green", MARGIN, calls=3, chirps=20)
+        return asyncio.run(run)
 
     monkeypatch.setattr(compare, "Callers", Line)
     monkeypatch.setattr(compare, "SETTLE_SECONDS", 0)
     monkeypatch.setattr(callers, "round_trips", round_trips)
-    server = Server("ws://nobody.example", Keys("key", "secret"))
-    probe = asyncio.run(compare.run(server, server, "compare", "green", MARGIN, calls=3, chirps=20))
+    return play
+
+
+def test_no_more_than_one_call_of_each_is_up_at_a_time(
+    compared: Callable[..., dict[str, Any]],
+) -> None:
+    probe = compared(answered=True)
     assert (Line.most, Line.up) == (2, 0)
     assert [len(probe["calls"]), len(probe["compared"]["calls"]), probe["valid"]] == [3, 3, 60]
     assert probe["compared"]["answer"] == "pass"
+
+
+def test_nobody_is_called_after_a_call_that_went_wrong(
+    compared: Callable[..., dict[str, Any]],
+) -> None:
+    probe = compared(answered=False)
+    assert (Line.ever, Line.up) == (2, 0)
+    assert probe["compared"]["answer"] == "not enough data"
+    assert probe["reason"].startswith("no agent came")

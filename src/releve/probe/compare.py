@@ -72,8 +72,8 @@ async def run(
 ) -> dict[str, Any]:
     """Call both `calls` times, one call of each at a time, and judge the first by the second.
 
-    Not all at once: people talk beside them. Returns the probe object of report.json. Raises
-    ServerError.
+    Not all at once, and none after one that went wrong: people talk beside them. Returns the probe
+    object of report.json. Raises ServerError.
     """
     blue, green, meter = Heard([]), Heard([]), Meter()
     for _ in range(calls):
@@ -82,6 +82,8 @@ async def run(
             all_of.rtts_ms += one.rtts_ms
             all_of.sent += one.sent
             all_of.failures += one.failures
+        if any(one.failures for one in pair):
+            break
     return probe_object(name, colour, blue, green, gate) | {"cost": meter.read(2)}
 
 
