@@ -8,20 +8,22 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# A stack with its held calls keeps more than a core busy, and two of them at a time would starve
-# each other: so stacks come one after the other, and calls that are measured, too. Beside both
-# comes what makes do with the rest.
+# A stack with its held calls keeps more than a core busy, and several of them at a time would
+# starve each other: so all tests of one stack come one after the other, and calls that are
+# measured, too. Beside both comes what makes do with the rest. Who is through first takes the
+# other stack, on a host of its own.
 STACKS = "tests/e2e/"
+MOLECULE = "tests/e2e/test_molecule.py"
 NO_STACK = ("tests/e2e/test_gateway_replaced.py", "tests/e2e/test_upgrade_code.py")
 MEASURED = tuple(
-    f"tests/integration/test_{name}"
-    for name in ("probe", "coach", "parity", "speech", "upgrade", "direct_bot", "idle")
+    f"tests/integration/test_{name}" for name in ("probe", "coach", "parity", "upgrade")
 )
 # A machine that is late spoils these first; at the end the fewest others are beside them.
 LAST = (
@@ -29,16 +31,23 @@ LAST = (
     "tests/integration/test_parity.py",
     "tests/integration/test_probe_compare.py",
 )
+YIELDS = 5  # by niceness; enough to be behind, and not so much that deadlines pass
 
 
 class Scopes(LoadScopeScheduling):
-    """One for each of three workers."""
+    """One for each of three workers, and one more."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, _ = nodeid.partition("::")
-        if file.startswith(STACKS) and file not in NO_STACK:
-            return "stacks"
-        return "measured" if file.startswith(MEASURED) else "rest"
+        return scope(nodeid)
+
+
+def scope(nodeid: str) -> str:
+    file, _, _ = nodeid.partition("::")
+    if file == MOLECULE:
+        return "molecule"
+    if file.startswith(STACKS) and file not in NO_STACK:
+        return "stack"
+    return "measured" if file.startswith(MEASURED) else "rest"
 
 
 # Not `--dist loadgroup`: xdist 3.8 finds no group of pytest 9.2's items.
@@ -51,12 +60,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(nodeid: str) -> int:
-    """Stacks first: they take longest. Beside the making of their images, what needs none."""
+    """The stack first: it takes longest. Beside the making of its images, what needs none."""
+    if nodeid.startswith(MOLECULE):
+        return 4
     if nodeid.startswith(LAST):
         return 3
     if nodeid.startswith("tests/unit/"):
         return 1
-    return 2 if not nodeid.startswith(STACKS) or nodeid.startswith(NO_STACK) else 0
+    return 0 if scope(nodeid) == "stack" else 2
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The rest gives way to stacks and to calls that are measured: for them everybody waits.
+
+    In a session of its own: Linux shares processors out by session (sched(7), autogroup), and
+    niceness counts within one.
+    """
+    if "PYTEST_XDIST_WORKER" in os.environ and scope(item.nodeid) == "rest" and os.nice(0) == 0:
+        os.setsid()
+        os.nice(YIELDS)
+        with suppress(OSError):  # a kernel without autogroups
+            Path("/proc/self/autogroup").write_text(str(YIELDS))
 
 
 @pytest.fixture(scope="session")

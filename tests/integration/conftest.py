@@ -1,6 +1,7 @@
 """Fixtures of the integration tests: a real server, real agents. See harness.py.
 
 livekit_server    one LiveKit Server for the whole session: .url .keys .keys_file
+faulty            an agent that misbehaves as it is told, once for the session: .be() .server
 speech            the demo's speech services, once for the session: their URL
 blue_python, green_python   interpreters that hold the agents' locked requirements
 newest_python     one that holds the newest livekit-agents 1.x there was when newest.lock was made
@@ -26,6 +27,12 @@ def _machine(machine: None) -> None:
 def livekit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.LiveKit]:
     with harness.running_server(tmp_path_factory.mktemp("livekit")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[harness.Faulty]:
+    with harness.running_faulty(tmp_path_factory.mktemp("faulty")) as faulty:
+        yield faulty
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,10 @@ class Evidence:
 
 
 async def converse(server: Server, speech: str) -> Evidence:
-    """CALLS calls at once; the first goes on to talk, and hangs up last."""
+    """CALLS calls at once; the last that comes goes on to talk.
+
+    When the others are greeted: what it takes to start their processes would be heard in it.
+    """
     seen = Evidence(whole_greeting=await _spoken_seconds(speech, GREETING))
     url = server.url.replace("ws", "http", 1)
     async with api.LiveKitAPI(url, server.keys.api_key, server.keys.secret) as client:
@@ -62,19 +65,22 @@ async def converse(server: Server, speech: str) -> Evidence:
         for room in rooms:
             # Ours would end a second after its caller left: the agent is to leave by itself.
             await client.room.create_room(api.CreateRoomRequest(name=room))
+        step = asyncio.Barrier(CALLS)
         async with asyncio.TaskGroup() as calls:
-            calls.create_task(_talk(server, rooms[0], seen))
+            calls.create_task(_talk(server, rooms[0], seen, step))
             for room in rooms[1:]:
-                calls.create_task(_listen(server, room, seen))
+                calls.create_task(_listen(server, room, seen, step))
         seen.left = await _empty(client.room, rooms[0])
     return seen
 
 
-async def _talk(server: Server, room: str, seen: Evidence) -> None:
+async def _talk(server: Server, room: str, seen: Evidence, step: asyncio.Barrier) -> None:
+    await step.wait()
     call = Call(server, room, bed=False)
     written = Transcripts(call.room)
     try:
         await _open(call, seen)
+        await step.wait()
         seen.identities = [agent.identity for agent in call.seen]
         if not call.ears:
             return
@@ -103,10 +109,12 @@ async def _talk(server: Server, room: str, seen: Evidence) -> None:
         await call.close()
 
 
-async def _listen(server: Server, room: str, seen: Evidence) -> None:
+async def _listen(server: Server, room: str, seen: Evidence, step: asyncio.Barrier) -> None:
     call = Call(server, room, bed=False)
     try:
         await _open(call, seen)
+        await step.wait()  # the last may come
+        await step.wait()  # it has its agent
     finally:
         await call.close()
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import io
+import json
 import os
 import secrets
 import shutil
@@ -41,6 +42,7 @@ LOCKS = {
     "newest": Path(__file__).parent / "newest.lock",
     "speech": ROOT / "demo" / "speech" / "requirements.lock",
 }
+FAULTY = Path(__file__).parent / "harness_agent.py"
 SERVER_VERSIONS = ("v1.9.0", "v1.8.4")  # wanted, and what stands in for it
 READY_SECONDS = 180.0  # of a machine that is busy; what dies is not waited for
 STOP_SECONDS = 5.0
@@ -262,6 +264,32 @@ def start_agent(
         time.sleep(0.05)
     agent.stop()
     pytest.fail(f"{colour} agent not ready in {READY_SECONDS:.0f} s:\n{log.read_text()[-3000:]}")
+
+
+@dataclass(frozen=True)
+class Faulty:
+    """harness_agent.py, alone on a server of its own; what each call is to meet can be told."""
+
+    server: LiveKit
+    faults: Path
+
+    def be(self, fault: str, **more: str) -> LiveKit:
+        """From the next call on, with FAULT_SECONDS and IDENTITY in `more`. Its server."""
+        self.faults.write_text(json.dumps({"FAULT": fault} | more))
+        return self.server
+
+
+@contextmanager
+def running_faulty(directory: Path) -> Iterator[Faulty]:
+    with running_server(directory) as server:
+        faulty = Faulty(server, directory / "faults.json")
+        faulty.be("none")
+        log, faults = directory / "agent.out", str(faulty.faults)
+        agent = start_agent("green", server.url, server.keys, log, FAULTY, FAULTS=faults, IDLE="2")
+        try:
+            yield faulty
+        finally:
+            agent.stop()
 
 
 if __name__ == "__main__":

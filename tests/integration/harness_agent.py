@@ -8,6 +8,7 @@ FAULT: none    echoes
        deaf    says a tone of its own, and hears nobody
        fades   echoes, and from FAULT_SECONDS after it heard the caller says nothing more
 IDENTITY: the participant it is, when it is not to be the SDK's own "agent-…".
+FAULTS: a file with a map of these three, read anew for each call, instead of them.
 AGENT_NAME: the name it registers under, if it is to be dispatched by name only.
 IDLE: how many processes wait for a call, 1 by default: a busy machine takes long to start one.
 """
@@ -15,15 +16,21 @@ IDLE: how many processes wait for a call, 1 by default: a busy machine takes lon
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from livekit import rtc
 from livekit.agents import JobContext, JobRequest, WorkerOptions, cli
 
-FAULT = os.environ["FAULT"]
-SECONDS = float(os.environ.get("FAULT_SECONDS", "0"))
-IDENTITY = os.environ.get("IDENTITY")
+
+def wanted() -> Mapping[str, str]:
+    """What the next call is to meet."""
+    file = os.environ.get("FAULTS")
+    faults: Mapping[str, str] = json.loads(Path(file).read_text()) if file else os.environ
+    return faults
 
 
 async def hum(source: rtc.AudioSource) -> None:
@@ -35,6 +42,7 @@ async def hum(source: rtc.AudioSource) -> None:
 
 
 async def entrypoint(ctx: JobContext) -> None:
+    fault, seconds = wanted()["FAULT"], float(wanted().get("FAULT_SECONDS", "0"))
     source = rtc.AudioSource(48_000, 1, queue_size_ms=100)
     track = rtc.LocalAudioTrack.create_audio_track("echo", source)
     pumps = set()
@@ -50,19 +58,19 @@ async def entrypoint(ctx: JobContext) -> None:
             await source.capture_frame(frame)
 
     async def pump(caller: rtc.Track) -> None:
-        until = asyncio.get_running_loop().time() + SECONDS
+        until = asyncio.get_running_loop().time() + seconds
         # What a busy machine makes late is dropped: it would stay late for the rest of the call.
         stream = rtc.AudioStream(caller, sample_rate=48_000, num_channels=1, capacity=10)
         async for event in stream:
-            if FAULT == "leaves" and asyncio.get_running_loop().time() > until:
+            if fault == "leaves" and asyncio.get_running_loop().time() > until:
                 ctx.shutdown("as the test wants it")
                 await ctx.room.disconnect()
                 return
-            if FAULT == "fades" and asyncio.get_running_loop().time() > until:
+            if fault == "fades" and asyncio.get_running_loop().time() > until:
                 continue
-            if FAULT == "slow":
-                later.put_nowait((asyncio.get_running_loop().time() + SECONDS, event.frame))
-            elif FAULT not in ("silent", "deaf"):
+            if fault == "slow":
+                later.put_nowait((asyncio.get_running_loop().time() + seconds, event.frame))
+            elif fault not in ("silent", "deaf"):
                 await source.capture_frame(event.frame)
 
     @ctx.room.on("track_subscribed")
@@ -70,16 +78,16 @@ async def entrypoint(ctx: JobContext) -> None:
         pumps.add(asyncio.create_task(pump(caller)))
 
     await ctx.connect()
-    if FAULT != "mute":
+    if fault != "mute":
         await ctx.room.local_participant.publish_track(track)
-    if FAULT == "slow":
+    if fault == "slow":
         pumps.add(asyncio.create_task(speak_later()))
-    if FAULT == "deaf":
+    if fault == "deaf":
         pumps.add(asyncio.create_task(hum(source)))
 
 
 async def request(job: JobRequest) -> None:
-    await job.accept(identity=IDENTITY or "")
+    await job.accept(identity=wanted().get("IDENTITY", ""))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,6 @@ from integration.faulty_services import Fault, FaultyServices
 from integration.test_probe import RELEVE
 from releve.probe import conversation, signal
 from releve.probe.call import Call, new_room_name
-from releve.probe.conversation import voices
 from releve.probe.room import Server
 from releve.probe.transcripts import Transcripts, plain
 
@@ -80,7 +79,7 @@ async def test_it_greets_listens_and_replies_aloud_and_in_writing(
     assert "tool start_exercise: started" in log
 
 
-async def test_it_is_silent_when_interrupted_and_says_sorry_while_a_service_fails(
+async def test_it_says_sorry_while_a_service_fails_and_then_goes_on(
     coach: harness.Process, services: FaultyServices, server: Server
 ) -> None:
     call = Call(server, new_room_name("coach"), bed=False)
@@ -94,10 +93,7 @@ async def test_it_is_silent_when_interrupted_and_says_sorry_while_a_service_fail
         await call.open()
         assert await call.wait(lambda: bool(call.ears), 90)
         assert await conversation.first_voice(call, call.opened, 20) is not None, "no greeting"
-        ended = await answered(REPLY)
-        frames = [frame for frame in call.ears[0][1].frames() if abs(frame[0] - ended) < 0.2]
-        assert not voices(frames), "it talked on although the caller had spoken for a second"
-
+        await answered(REPLY)
         faults: list[tuple[str, Fault]] = [
             ("transcriptions", "down"),
             ("completions", "slow"),

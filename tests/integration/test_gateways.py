@@ -45,7 +45,7 @@ def pair(
 ) -> Iterator[Pair]:
     pair = Pair({}, {})
     # Agents of our own are written for 1.1.3; this one's code is the same in all of 1.x.
-    newest = {"script": Path(__file__).parent / "harness_agent.py", "python": newest_python}
+    newest = {"script": harness.FAULTY, "python": newest_python}
     newest |= {"FAULT": "none"}
     try:
         for colour in COLOURS:

@@ -16,12 +16,11 @@ from typing import Any
 
 import pytest
 
-from integration.harness import LiveKit, Process, free_port, write_keys
+from integration.harness import FAULTY, Faulty, LiveKit, Process, free_port, write_keys
 from releve.keys import Keys
 from releve.probe import record
 
 RELEVE = Path(sys.executable).parent / "releve"
-FAULTY = Path(__file__).parent / "harness_agent.py"
 StartAgent = Callable[..., Process]
 A_FEW = ("--calls", "1", "--chirps", "5", "--gate", "valid_fraction_min")  # is it heard at all?
 
@@ -68,7 +67,7 @@ def test_a_dark_worker_gets_the_probe_by_name_and_no_other_call(
     named = probe_echo(livekit_server, "--agent-name", "releve-green", *A_FEW)
     assert json.loads(named.stdout)["valid"] >= 1
 
-    unnamed = probe_echo(livekit_server)
+    unnamed = probe_echo(livekit_server, "--calls", "1")
     assert unnamed.returncode == 1
     assert "no agent came within 10 s" in unnamed.stderr
 
@@ -89,16 +88,11 @@ LITTLE = r"valid fraction of chirps is 0\.\d+, at least 0\.95 is needed"
     ],
 )
 def test_a_bad_agent_fails_the_gate_by_its_figure(
-    fault: str,
-    seconds: str,
-    sentence: str,
-    figure: str,
-    livekit_server: LiveKit,
-    start_agent: StartAgent,
+    fault: str, seconds: str, sentence: str, figure: str, faulty: Faulty
 ) -> None:
-    start_agent("green", script=FAULTY, FAULT=fault, FAULT_SECONDS=seconds)
+    server = faulty.be(fault, FAULT_SECONDS=seconds)
     for _ in range(3):  # a busy machine may hear too little of it to tell the figure
-        done = probe_echo(livekit_server)
+        done = probe_echo(server, "--calls", "1", "--chirps", "30")
         assert done.returncode == 1
         assert json.loads(done.stdout)["passed"] is False
         if sentence in done.stderr and re.search(figure, done.stderr):
@@ -107,11 +101,8 @@ def test_a_bad_agent_fails_the_gate_by_its_figure(
     assert re.search(figure, done.stderr), done.stderr
 
 
-def test_an_agent_the_app_would_not_find_fails_the_probe(
-    livekit_server: LiveKit, start_agent: StartAgent
-) -> None:
-    start_agent("green", script=FAULTY, FAULT="none", IDENTITY="coach")
-    done = probe_echo(livekit_server, "--calls", "1")
+def test_an_agent_the_app_would_not_find_fails_the_probe(faulty: Faulty) -> None:
+    done = probe_echo(faulty.be("none", IDENTITY="coach"), "--calls", "1")
     assert done.returncode == 1
     assert "the app would not find agent coach" in done.stderr
     assert re.search(NOTHING, done.stderr)
@@ -260,11 +251,8 @@ def wait_for_gap(seen: Seen, directory: Path, first: list[record.Event]) -> reco
     pytest.fail(f"no call joined anew heard its echo: {events(directory)}")
 
 
-def test_a_silent_agent_is_a_dropped_call(
-    livekit_server: LiveKit, start_agent: StartAgent, tmp_path: Path
-) -> None:
-    start_agent("green", script=FAULTY, FAULT="silent")
-    with held(livekit_server, tmp_path, "--calls", "1", "--every", "60") as (_, seen):
+def test_a_silent_agent_is_a_dropped_call(faulty: Faulty, tmp_path: Path) -> None:
+    with held(faulty.be("silent"), tmp_path, "--calls", "1", "--every", "60") as (_, seen):
         assert seen("dropped")["why"] == "nothing came back for 10 s"
         assert not any(event["event"] == "ready" for event in events(tmp_path))
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.harness import CACHE, ROOT, LiveKit, locked
-from integration.test_probe import FAULTY, RELEVE, StartAgent
+from integration.harness import CACHE, ROOT, Faulty, LiveKit, locked
+from integration.test_probe import RELEVE, StartAgent
 from releve.browser import CHROMIUM
 
 # Busy machines are slow; that the verdict follows from the figure is tested without them.
@@ -64,10 +64,7 @@ def test_a_browser_works_with_green(
     print(probe["rtt_ms"], probe["cost"])
 
 
-def test_an_agent_the_app_would_not_find_fails_the_probe(
-    livekit_server: LiveKit, start_agent: StartAgent
-) -> None:
-    start_agent("green", script=FAULTY, FAULT="none", IDENTITY="coach")
-    done = probe_app(livekit_server, "--chirps", "4")
+def test_an_agent_the_app_would_not_find_fails_the_probe(faulty: Faulty) -> None:
+    done = probe_app(faulty.be("none", IDENTITY="coach"), "--chirps", "4")
     assert done.returncode == 1
     assert "the app would not find agent coach" in done.stderr

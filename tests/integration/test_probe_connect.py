@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from integration.harness import LiveKit
-from integration.test_probe import FAULTY, RELEVE, StartAgent
+from integration.harness import Faulty, LiveKit
+from integration.test_probe import RELEVE
 from releve.probe.refusals import refusals
 from releve.probe.room import Server
 
@@ -21,12 +21,9 @@ def probe_connect(server: LiveKit, *more: str) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
 
 
-def test_calls_get_their_agent_and_bad_tokens_are_refused(
-    livekit_server: LiveKit, start_agent: StartAgent
-) -> None:
-    start_agent("green", script=FAULTY, FAULT="none")
+def test_calls_get_their_agent_and_bad_tokens_are_refused(faulty: Faulty) -> None:
     loose = ["--limit", "join_s_max=30", "--limit", "agent_audio_s_max=30"]
-    done = probe_connect(livekit_server, "--row", "2", "--at-once", "2", *loose)
+    done = probe_connect(faulty.be("none"), "--row", "2", "--at-once", "2", *loose)
     assert done.returncode == 0, done.stderr
     probe = json.loads(done.stdout)
     assert (probe["sent"], probe["valid"]) == (4, 4)
@@ -41,17 +38,16 @@ def test_calls_get_their_agent_and_bad_tokens_are_refused(
 
 
 @pytest.mark.parametrize(
-    ("env", "sentence"),
+    ("fault", "more", "sentence"),
     [
-        ({"FAULT": "mute"}, "came without audio within 10 s"),
-        ({"FAULT": "none", "IDENTITY": "coach"}, "the app would not find agent coach"),
+        ("mute", {}, "came without audio within 10 s"),
+        ("none", {"IDENTITY": "coach"}, "the app would not find agent coach"),
     ],
 )
 def test_an_agent_no_user_would_hear_fails_by_its_figure(
-    env: dict[str, str], sentence: str, livekit_server: LiveKit, start_agent: StartAgent
+    fault: str, more: dict[str, str], sentence: str, faulty: Faulty
 ) -> None:
-    start_agent("green", script=FAULTY, **env)
-    done = probe_connect(livekit_server, "--row", "1", "--at-once", "0")
+    done = probe_connect(faulty.be(fault, **more), "--row", "1", "--at-once", "0")
     assert done.returncode == 1
     assert sentence in done.stderr
     assert re.search(r"fraction of calls with an agent's audio is 0, at least 1", done.stderr)

@@ -6,23 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from integration.harness import LiveKit
-from integration.test_probe import FAULTY, StartAgent
+from integration.harness import Faulty
 from releve.probe import conversation, gates
 from releve.probe.room import Server
 
 
-async def test_an_echo_is_no_conversation(
-    livekit_server: LiveKit,
-    start_agent: StartAgent,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_an_echo_is_no_conversation(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "GREETING_SECONDS", 0.5)
     monkeypatch.setattr(conversation, "REPLY_SECONDS", 2.0)
     monkeypatch.setattr(conversation, "WRITTEN_SECONDS", 0.5)
-    start_agent("green", script=FAULTY, FAULT="none")
+    server = faulty.be("none")
     probe = await conversation.run(
-        Server(livekit_server.url, livekit_server.keys),
+        Server(server.url, server.keys),
         "conversation",
         "green",
         gates.of("conversation"),

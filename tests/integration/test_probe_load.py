@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 
-from integration.harness import LiveKit
-from integration.test_probe import FAULTY, RELEVE, StartAgent
+from integration.harness import Faulty
+from integration.test_probe import RELEVE
 
 
-def test_calls_are_held_together_and_the_host_is_measured_meanwhile(
-    livekit_server: LiveKit, start_agent: StartAgent
-) -> None:
-    start_agent("green", script=FAULTY, FAULT="none", IDLE="2")  # both calls come at once
-    command = [RELEVE, "probe", "load", "--url", livekit_server.url, "--name", "load"]
-    command += ["--keys-file", str(livekit_server.keys_file), "--colour", "green"]
+def test_calls_are_held_together_and_the_host_is_measured_meanwhile(faulty: Faulty) -> None:
+    server = faulty.be("none")
+    command = [RELEVE, "probe", "load", "--url", server.url, "--name", "load"]
+    command += ["--keys-file", str(server.keys_file), "--colour", "green"]
     command += ["--calls", "2", "--step", "2", "--limit", "rtt_p95_ms_max=3000"]
     command += ["--limit", "valid_fraction_min=0.5"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from integration.harness import free_port, running_server, start_agent
-from integration.test_probe import FAULTY, RELEVE
+from integration.harness import FAULTY, free_port, running_server, start_agent
+from integration.test_probe import RELEVE
 
 CUT_SECONDS = 3
 # Busy machines are slow; that the verdict follows from the figure is tested without them.

@@ -7,8 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from integration.harness import LiveKit
-from integration.test_probe import FAULTY, RELEVE, StartAgent
+from integration.harness import Faulty, LiveKit
+from integration.test_probe import RELEVE
 
 
 def probe_soak(
@@ -23,13 +23,12 @@ def probe_soak(
 
 
 def test_a_steady_agent_is_held_and_its_drift_has_an_interval(
-    livekit_server: LiveKit, start_agent: StartAgent, tmp_path: Path
+    faulty: Faulty, tmp_path: Path
 ) -> None:
-    start_agent("green", script=FAULTY, FAULT="none")
     # What a minute can tell of a drift is the machine's; that it is told is ours.
     loose = ["drift_ms_per_min_max=100000", "silence_ms_max=5000", "valid_fraction_min=0.4"]
     limits = [word for limit in loose for word in ("--limit", limit)]
-    done = probe_soak(livekit_server, tmp_path / "r.jsonl", 55, *limits)
+    done = probe_soak(faulty.be("none"), tmp_path / "r.jsonl", 55, *limits)
     assert done.returncode == 0, done.stderr
     probe = json.loads(done.stdout)
     drift = probe["drift_ms_per_min"]
@@ -41,10 +40,9 @@ def test_a_steady_agent_is_held_and_its_drift_has_an_interval(
 
 
 def test_an_agent_that_leaves_before_the_soak_is_over_fails_it(
-    livekit_server: LiveKit, start_agent: StartAgent, tmp_path: Path
+    faulty: Faulty, tmp_path: Path
 ) -> None:
-    start_agent("green", script=FAULTY, FAULT="leaves", FAULT_SECONDS="6")
-    done = probe_soak(livekit_server, tmp_path / "r.jsonl", 14)
+    done = probe_soak(faulty.be("leaves", FAULT_SECONDS="6"), tmp_path / "r.jsonl", 14)
     assert done.returncode == 1
     assert "was dropped: the agent left, or its audio ended" in done.stderr
     assert re.search(r"dropped is \d+, at most 0 is needed", done.stderr), done.stderr
