@@ -179,6 +179,13 @@ class Stage:
             time.sleep(0.2)
         return user
 
+    def await_call(self, colour: str) -> None:
+        """Until an agent of that colour is in a room: there is a new room twice a minute."""
+        deadline = time.monotonic() + 120
+        while colour not in {job["colour"] for job in self.gateway.jobs() if job["ended"] is None}:
+            assert time.monotonic() < deadline, self.gateway.jobs()
+            time.sleep(0.2)
+
     def hang_up(self) -> None:
         """The sentinels that were to stay go: beside what is measured later they would cost."""
         self.docker.containers.get(f"{STACK}-sentinels").remove(force=True)
