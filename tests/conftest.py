@@ -42,6 +42,7 @@ class Scopes(LoadScopeScheduling):
 
 
 def scope(nodeid: str) -> str:
+    """What one worker takes as a whole."""
     file, _, _ = nodeid.partition("::")
     if file == MOLECULE:
         return "molecule"

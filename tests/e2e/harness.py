@@ -159,6 +159,7 @@ class Stage:
         keys = f"/var/lib/releve/{STACK}/keys.yaml"
         record = f"/var/lib/releve/{STACK}/record"
         hold = ["probe", "hold", "--url=ws://livekit:7880", "--keys-file=/run/secrets/livekit_keys"]
+        assert Path(keys).is_file(), "an engine makes a folder of what is not there to be mounted"
         Path(record, "user.jsonl").unlink(missing_ok=True)
         user = self.docker.containers.run(
             "releve:0.1.0",

@@ -42,7 +42,8 @@ async def hum(source: rtc.AudioSource) -> None:
 
 
 async def entrypoint(ctx: JobContext) -> None:
-    fault, seconds = wanted()["FAULT"], float(wanted().get("FAULT_SECONDS", "0"))
+    faults = wanted()
+    fault, seconds = faults["FAULT"], float(faults.get("FAULT_SECONDS", "0"))
     source = rtc.AudioSource(48_000, 1, queue_size_ms=100)
     track = rtc.LocalAudioTrack.create_audio_track("echo", source)
     pumps = set()
