@@ -51,10 +51,10 @@ SETTINGS: dict[str, Any] = {
     "canary_percent": 50,
     "canary_seconds": 6,
     "bake_seconds": 6,
-    # Each call is a process of blue's, beside other tests; and there is always a new room.
+    # Each call is a process of blue's, beside other tests; a new room is there half of the time.
     "sentinels_calls": 1,
     "sentinels_every": 30.0,
-    "sentinels_arrival_seconds": 32.0,
+    "sentinels_arrival_seconds": 16.0,
     "sentinels_max_seconds": 1800,
 }
 
@@ -181,7 +181,7 @@ class Stage:
         return user
 
     def await_call(self, colour: str) -> None:
-        """Until an agent of that colour is in a room: there is a new room twice a minute."""
+        """Until an agent of that colour is in a room: there is a new room every half minute."""
         deadline = time.monotonic() + 120
         while colour not in {job["colour"] for job in self.gateway.jobs() if job["ended"] is None}:
             assert time.monotonic() < deadline, self.gateway.jobs()
