@@ -27,8 +27,12 @@ import uvloop
 import yaml
 
 from figures import figure, keep, machine, write
-from protocol_load import LoadWorkers, free_ports
+from protocol_load import LoadWorkers
 from protocol_server import KEYS, WAYS, server_running
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from ports import free_port
 
 WORKERS, RATE, SECONDS = 2000, 200, 15.0
 DIRECT = 20
@@ -124,7 +128,8 @@ async def measured(workers: int, seconds: float, flips: int) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = await stack.enter_async_context(server_running())
-        gateway = GatewayProcess(home, f"ws://127.0.0.1:{server.port}", free_ports(3))
+        ports = [free_port() for _ in range(3)]
+        gateway = GatewayProcess(home, f"ws://127.0.0.1:{server.port}", ports)
         await gateway.start()
         got: dict[str, Any] = {}
         try:

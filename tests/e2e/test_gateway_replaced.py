@@ -20,8 +20,9 @@ from docker.models.networks import Network
 from e2e.gateway_site import Server, Worker
 from e2e.harness import BIN, ROOT
 from module_utils.gateway import Gateway
+from ports import free_port
 from releve import __version__
-from unit.gateway_standin import KEYS, free_ports, until
+from unit.gateway_standin import KEYS, until
 
 STACK = "releve-relief"
 PLAY = [
@@ -45,7 +46,7 @@ class Host:
         self.socket = folder / "run" / "admin.sock"
         self.gateway = Gateway(str(self.socket))
         self.server_url = ""
-        self._metrics = free_ports(1)[0]
+        self._metrics = free_port()
         (folder / "play.yml").write_text(yaml.safe_dump(PLAY))
         (folder / "dir").mkdir()
         keys = folder / "dir" / "keys.yaml"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -68,15 +67,11 @@ PARTS = {
 
 
 async def main() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    os.environ["COACH_URL"] = f"http://127.0.0.1:{port}/v1"
     for service, (path, ask) in PARTS.items():
         for fault in get_args(Fault):
             proxy = FaultyServices("http://127.0.0.1:1/v1")
             proxy.faults = {path: fault}
-            await proxy.start(port)
+            os.environ["COACH_URL"] = f"http://127.0.0.1:{await proxy.start()}/v1"
             agent = Told()
             given = await ask(agent)
             assert given == 0, (service, fault, given)

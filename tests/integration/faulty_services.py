@@ -20,12 +20,15 @@ class FaultyServices:
         self._runner: web.AppRunner | None = None
         self._ended = asyncio.Event()
 
-    async def start(self, port: int) -> None:
+    async def start(self, port: int = 0) -> int:
+        """Listen on 127.0.0.1, on a port of the kernel's choice where it is 0; returns the port."""
         app = web.Application(client_max_size=2**24)
         app.router.add_route("*", "/v1/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", port).start()
+        listening: int = self._runner.addresses[0][1]
+        return listening
 
     async def stop(self) -> None:
         self._ended.set()

@@ -18,6 +18,7 @@ import yaml
 from livekit import api, rtc
 
 from integration import harness
+from ports import free_port
 
 COLOURS = ("blue", "green")
 
@@ -45,7 +46,7 @@ class Gateway:
     ) -> None:
         self.server = server
         self.home = home
-        self.ports = {colour: harness.free_port() for colour in COLOURS}
+        self.ports = {colour: free_port() for colour in COLOURS}
         self.socket = home / "admin.sock"
         self.process: harness.Process | None = None
         settings = {
@@ -57,7 +58,7 @@ class Gateway:
             "agents": {"default": {"agent_name": agent_name, "namespace": namespace}},
             "listen_host": "127.0.0.1",
             "ports": self.ports,
-            "metrics_port": harness.free_port(),
+            "metrics_port": free_port(),
             **more,
         }
         (home / "gateway.yaml").write_text(yaml.safe_dump(settings))

@@ -31,6 +31,7 @@ import docker
 import pytest
 import yaml
 
+from ports import free_port
 from releve.keys import Keys
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,13 +102,6 @@ def write_keys(path: Path, keys: Keys) -> Path:
     path.touch(mode=0o600)
     path.write_text(f"{keys.api_key}: {keys.secret}\n")
     return path
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Process:

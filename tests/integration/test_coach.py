@@ -16,6 +16,7 @@ from livekit import api
 from integration import harness
 from integration.faulty_services import Fault, FaultyServices
 from integration.test_probe import RELEVE
+from ports import free_port
 from releve.probe import conversation, signal
 from releve.probe.call import Call, new_room_name
 from releve.probe.room import Server
@@ -28,7 +29,7 @@ REPLY = "repeat after me"
 
 @pytest.fixture(scope="module")
 def port() -> int:
-    return harness.free_port()
+    return free_port()
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from integration.harness import FAULTY, Faulty, LiveKit, Process, free_port, write_keys
+from integration.harness import FAULTY, Faulty, LiveKit, Process, write_keys
+from ports import free_port
 from releve.keys import Keys
 from releve.probe import record
 

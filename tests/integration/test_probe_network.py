@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from integration.harness import FAULTY, free_port, running_server, start_agent
+from integration.harness import FAULTY, running_server, start_agent
 from integration.test_probe import RELEVE
+from ports import free_port
 
 CUT_SECONDS = 3
 # Busy machines are slow; that the verdict follows from the figure is tested without them.

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ports import free_port
 from releve.gateway.config import AgentKey, GatewayConfig
 from unit.gateway_running import Running, running
-from unit.gateway_standin import KEYS, StandInServer, free_ports
+from unit.gateway_standin import KEYS, StandInServer
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +36,7 @@ async def server() -> AsyncIterator[StandInServer]:
 def config(tmp_path: Path, server: StandInServer) -> GatewayConfig:
     keys_file = tmp_path / "keys"
     keys_file.write_text(f"{KEYS.api_key}: {KEYS.secret}\n")
-    blue, green, metrics = free_ports(3)
+    blue, green, metrics = (free_port() for _ in range(3))
     return GatewayConfig(
         server_url=server.url,
         media_url="ws://media.example",

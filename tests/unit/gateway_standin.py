@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
-import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from livekit.protocol import agent as proto
 from livekit.protocol import agent_dispatch as proto_dispatch
 from livekit.protocol import models
 
+from ports import free_port
 from releve.gateway import tokens
 from releve.gateway.keyring import Keyring
 from releve.keys import Keys
@@ -52,22 +52,11 @@ async def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
             await asyncio.sleep(0.005)
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for probe in sockets:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in sockets]
-    for probe in sockets:
-        probe.close()
-    return ports
-
-
 class StandInServer:
     """Speaks the server's side of the agent protocol and echoes everything else."""
 
     def __init__(self) -> None:
-        self.port = free_ports(1)[0]
+        self.port = free_port()
         self.connections: dict[str, web.WebSocketResponse] = {}
         self.registrations: list[proto.RegisterWorkerRequest] = []
         self.status: dict[str, int] = {}

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from livekit.protocol import agent as proto
 
+from ports import free_port
 from releve.gateway.config import GatewayConfig
 from unit.gateway_running import Running, running
 from unit.gateway_standin import (
@@ -25,7 +26,6 @@ from unit.gateway_standin import (
     StandInServer,
     StandInWorker,
     connected,
-    free_ports,
     registered,
     until,
 )
@@ -47,7 +47,7 @@ class World:
 
     async def enter(self, home: Path, stack: AsyncExitStack) -> None:
         (home / "keys").write_text(f"{KEYS.api_key}: {KEYS.secret}\n")
-        blue, green, metrics = free_ports(3)
+        blue, green, metrics = (free_port() for _ in range(3))
         self.server = StandInServer()
         await self.server.start()
         config = GatewayConfig(

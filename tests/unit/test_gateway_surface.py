@@ -19,6 +19,7 @@ from livekit.protocol import agent as proto
 from typer.testing import CliRunner
 from yarl import URL
 
+from ports import free_port
 from releve.gateway import app, cli, downstream, passthrough, upstream
 from releve.gateway.config import GatewayConfig
 from unit.gateway_running import Running, running
@@ -26,7 +27,6 @@ from unit.gateway_standin import (
     KEYS,
     StandInServer,
     connected,
-    free_ports,
     registered,
     until,
 )
@@ -637,7 +637,7 @@ def test_a_taken_port_is_a_sentence_and_exit_code_two(tmp_path: Path) -> None:
             state_file=tmp_path / "state",
             admin_socket=tmp_path / "admin",
             listen_host="127.0.0.1",
-            ports={"blue": taken.getsockname()[1], "green": free_ports(1)[0]},
+            ports={"blue": taken.getsockname()[1], "green": free_port()},
         )
         file = settings_file(config, tmp_path / "gateway.yaml")
         result = CliRunner().invoke(cli.app, ["run", "--config", str(file)])
