@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import pytest
 
 from releve.keys import Keys
-from releve.probe import callers, meet
+from releve.probe import callers, echo, meet, signal
 from releve.probe.callers import Callers
 from releve.probe.room import Server, ServerError
 
@@ -22,8 +23,19 @@ class Line:
     most = 0
     opened = 0
 
+    bed_hertz = 440
+
     def __init__(self, *_: object, **__: object) -> None:
         self.closed = False
+        self.ears: list[object] = []
+        self.waited: list[float] = []
+
+    async def say(self, number: int) -> tuple[int, float]:
+        return number, time.monotonic()
+
+    async def wait(self, _holds: Callable[[], bool], seconds: float) -> bool:
+        self.waited.append(seconds)
+        return False
 
     async def open(self) -> None:
         Line.opened += 1
@@ -90,3 +102,24 @@ async def test_a_server_that_lets_nobody_in_is_an_error_and_one_that_stops_is_a_
     else:
         with pytest.raises(ServerError, match="it is full"):
             await Callers(SERVER, "test", 1).hold(3)
+
+
+@pytest.mark.parametrize("answered", [True, False])
+async def test_the_last_echo_ends_a_call_that_listens_for_it_and_the_longest_wait_any_other(
+    meets: Callable[[list[str | None]], None], monkeypatch: pytest.MonkeyPatch, answered: bool
+) -> None:
+    meets([None])
+    looked_for: list[tuple[Line, str, int]] = []
+
+    async def look(call: Line, agent: str, chirp: int, _at: float) -> None:
+        looked_for.append((call, agent, chirp))
+
+    monkeypatch.setattr(echo, "answered", look)
+    line = Callers(SERVER, "test", 3)
+    await line.hold(1)
+    call = line._callers[0].call
+    assert isinstance(call, Line)
+    (said,) = await line.say([0], answered=answered)
+    assert [number for number, _ in said.chirps] == [0, 1, 2]
+    assert looked_for == ([(call, "agent-1", 2)] if answered else [])
+    assert (max(call.waited) >= signal.LONGEST_RTT) is not answered

@@ -113,7 +113,7 @@ class Line:
         Line.most = max(Line.most, Line.up)
         return [] if Line.answered else ["no agent came"]
 
-    async def say(self, phases: Sequence[float]) -> list[Said]:
+    async def say(self, phases: Sequence[float], *, answered: bool) -> list[Said]:
         assert len(phases) == self.calls
         return [Said(440) for _ in phases]
 

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from releve.probe import echoes, meet, signal
+from releve.probe import echo, echoes, meet, signal
 from releve.probe.call import Call, new_room_name
 from releve.probe.cost import Meter
-from releve.probe.echo import CHIRP_GAP, SETTLE_SECONDS
 from releve.probe.echoes import Said
 from releve.probe.host import Spent, Watch
 from releve.probe.room import Server, ServerError
+from releve.probe.together import together
 
 FRAME_MS = 20
 SPARE_SECONDS = 5.0  # of frames beyond a stage's: chirps are late on a busy host
@@ -50,12 +50,12 @@ class Callers:
         """Each caller says `chirps` at a time; rooms are named after the `suite`."""
         self._server, self._suite, self._chirps = server, suite, chirps
         self._callers: list[_Caller] = []
-        self._listens = chirps * CHIRP_GAP + signal.LONGEST_RTT + signal.SETTLE
+        self._listens = chirps * echo.CHIRP_GAP + signal.LONGEST_RTT + signal.SETTLE
 
     async def stage(self, calls: int) -> Stage:
         """Hold so many calls, and measure. Raises ServerError when nobody is let in at all."""
         failures = await self.hold(calls)
-        await asyncio.sleep(SETTLE_SECONDS)
+        await asyncio.sleep(echo.SETTLE_SECONDS)
         watch, meter = Watch(), Meter()
         heard = await self.say([number / calls for number in range(calls)])
         host, cost = watch.read(), meter.read(calls)["cores_per_call"]
@@ -89,10 +89,14 @@ class Callers:
                 wrong = str(error)
         return [] if wrong is None else [wrong]
 
-    async def say(self, phases: Sequence[float]) -> list[Said]:
-        """Everybody says the chirps; each begins so great a part of the gap later."""
+    async def say(self, phases: Sequence[float], *, answered: bool = False) -> list[Said]:
+        """Everybody says the chirps; each begins so great a part of the gap later.
+
+        Then they listen for as long as an echo may take, or until the last is `answered`: to look
+        for it is arithmetic for each of them, which would be the load of many.
+        """
         pairs = zip(self._callers, phases, strict=False)
-        return await asyncio.gather(*(self._converse(caller, phase) for caller, phase in pairs))
+        return await together(self._converse(*pair, answered) for pair in pairs)
 
     def troubles(self) -> list[str]:
         """What is wrong with the calls that had their agent, as sentences."""
@@ -120,19 +124,22 @@ class Callers:
         caller.agent, trouble = await meet.agent(call)
         return trouble
 
-    async def _converse(self, caller: _Caller, phase: float) -> Said:
+    async def _converse(self, caller: _Caller, phase: float, answered: bool) -> Said:
         """Say the chirps, a part of the gap later than the others, and listen to the last's end."""
         call, said = caller.call, Said(caller.call.bed_hertz)
         since = time.monotonic()
-        await call.wait(partial(meet.troubled, call), phase * CHIRP_GAP)
+        await call.wait(partial(meet.troubled, call), phase * echo.CHIRP_GAP)
         for _ in range(self._chirps):
             if meet.troubled(call):
                 break
             said.chirps.append(await call.say(caller.said))
             caller.said += 1
-            pause = said.chirps[-1][1] + CHIRP_GAP - time.monotonic()
+            pause = said.chirps[-1][1] + echo.CHIRP_GAP - time.monotonic()
             await call.wait(partial(meet.troubled, call), pause)
-        await call.wait(partial(meet.troubled, call), signal.LONGEST_RTT + signal.SETTLE)
+        if answered and caller.agent is not None and said.chirps:
+            await echo.answered(call, caller.agent, *said.chirps[-1])
+        else:
+            await call.wait(partial(meet.troubled, call), signal.LONGEST_RTT + signal.SETTLE)
         said.until = time.monotonic()
         ears = (ear for who, ear in call.ears if who == caller.agent)
         said.heard = [frame for ear in ears for frame in ear.frames() if frame[0] >= since]

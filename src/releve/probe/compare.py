@@ -12,7 +12,7 @@ from call to call by some 10 ms: the margin must be wider than that, and calls s
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import NormalDist
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from releve.probe.echoes import Said
 from releve.probe.figures import LEAST_FOR_P95
 from releve.probe.gates import Gate
 from releve.probe.room import Server
+from releve.probe.together import together
 
 ERROR = 0.05  # how often chance alone may prove either
 LEAST_CALLS = 2
@@ -94,19 +95,11 @@ async def _side_by_side(beside: Server, server: Server, chirps: int) -> list[Hea
         wrong = [await each.hold(1) for each in both]
         # What shakes the host shakes both: they are heard in the same seconds.
         await asyncio.sleep(SETTLE_SECONDS)
-        said = await _both(each.say([late]) for each, late in zip(both, (0, 0.5), strict=True))
+        pairs = zip(both, (0, 0.5), strict=True)
+        said = await together(each.say([late], answered=True) for each, late in pairs)
         return [await _heard(*each) for each in zip(both, said, wrong, strict=True)]
     finally:
         await asyncio.gather(*(each.close() for each in both))
-
-
-async def _both(each: Iterable[Coroutine[Any, Any, list[Said]]]) -> list[list[Said]]:
-    """Results of two that both come to their end; raises the first's error."""
-    found = await asyncio.gather(*each, return_exceptions=True)
-    for outcome in found:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    return [outcome for outcome in found if not isinstance(outcome, BaseException)]
 
 
 async def _heard(who: Callers, said: list[Said], failures: list[str]) -> Heard:

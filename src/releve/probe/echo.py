@@ -23,6 +23,7 @@ from releve.probe.echoes import Frames, Said
 from releve.probe.figures import LEAST_FOR_P95
 from releve.probe.gates import Gate
 from releve.probe.room import Server
+from releve.probe.together import together
 
 SETTLE_SECONDS = 3.0  # the start of a job shakes the jitter buffers; a call is what comes after
 CHIRP_GAP = 0.35
@@ -60,13 +61,7 @@ async def run(
 ) -> dict[str, Any]:
     """Measure, and return the probe object of report.json. Raises ServerError."""
     meter, started = Meter(), datetime.now(UTC)
-    outcomes = await asyncio.gather(
-        *(_talk(server, chirps) for _ in range(calls)), return_exceptions=True
-    )
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-    results = [outcome for outcome in outcomes if isinstance(outcome, CallResult)]
+    results = await together(_talk(server, chirps) for _ in range(calls))
     cost, ended = meter.read(calls), datetime.now(UTC)
     # After the calls and not beside them: its own load would be heard in their round trips.
     floor_ms = (
@@ -172,11 +167,11 @@ async def _converse(call: Call, chirps: int, result: CallResult, said: Said) -> 
         pause = said.chirps[-1][1] + CHIRP_GAP - time.monotonic()
         await call.wait(partial(meet.troubled, call), pause)
     if said.chirps:
-        await _answered(call, result.identity, *said.chirps[-1])
+        await answered(call, result.identity, *said.chirps[-1])
     return meet.trouble(call, chirps)
 
 
-async def _answered(call: Call, agent: str, chirp: signal.Samples, at: float) -> None:
+async def answered(call: Call, agent: str, chirp: signal.Samples, at: float) -> None:
     """Wait until that chirp came back, LONGEST_RTT at most, and for what its time is told by."""
     deadline = at + signal.LONGEST_RTT
     while time.monotonic() < deadline and not meet.troubled(call):

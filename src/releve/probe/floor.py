@@ -11,8 +11,9 @@ from releve.probe import signal
 from releve.probe.call import Call, new_room_name
 from releve.probe.echoes import Frames
 from releve.probe.room import Server
+from releve.probe.together import together
 
-CHIRPS = 16
+CHIRPS = 8  # each way
 CHIRP_GAP = 0.35
 EAR_SECONDS = 5.0  # until both hear each other
 LAST_SECONDS = 0.6  # for the last chirp to arrive
@@ -33,13 +34,14 @@ async def measure(server: Server, settle_seconds: float) -> float | None:
     said: list[list[tuple[signal.Samples, float]]] = [[], []]
     heard: list[Frames] = []
     try:
-        for call in pair:
-            await call.open()
+        await together(call.open() for call in pair)
         met = [call.wait(partial(_has_ear, call), EAR_SECONDS) for call in pair]
         if all(await asyncio.gather(*met)):
             await asyncio.sleep(settle_seconds)
             for number in range(CHIRPS):
-                said[number % 2].append(await pair[number % 2].say(number))
+                both = await together(call.say(number) for call in pair)
+                for chirps, chirp in zip(said, both, strict=True):
+                    chirps.append(chirp)
                 await asyncio.sleep(CHIRP_GAP)
             await asyncio.sleep(LAST_SECONDS)
             heard = [call.ears[0][1].frames() for call in reversed(pair)]
