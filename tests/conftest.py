@@ -18,26 +18,19 @@ from xdist.scheduler import LoadScopeScheduling
 # A stack with its held calls keeps more than a core busy, and several of them at a time would
 # starve each other: so all tests of one stack come one after the other, and calls that are
 # measured, too. Beside both comes what makes do with the rest. Who is through first takes the
-# other stack, on a host of its own.
+# other stack, on a host of its own, and the second what a machine that is late spoils first.
 STACKS = "tests/e2e/"
 MOLECULE = "tests/e2e/test_molecule.py"
 NO_STACK = ("tests/e2e/test_gateway_replaced.py", "tests/e2e/test_upgrade_code.py")
-MEASURED = tuple(
-    f"tests/integration/test_{name}" for name in ("probe", "coach", "parity", "upgrade")
-)
-# A machine that is late spoils these first; at the end the fewest others are beside them.
-# Containers of no more weight than any starve beside the green and the probes of a stack.
-LAST = (
-    *NO_STACK,
-    "tests/integration/test_coach.py",
-    "tests/integration/test_parity.py",
-    "tests/integration/test_probe_compare.py",
+MEASURED = ("tests/integration/test_probe", "tests/integration/test_upgrade.py")
+DELICATE = tuple(
+    f"tests/integration/test_{name}.py" for name in ("coach", "parity", "probe_compare")
 )
 YIELDS = 5  # by niceness; enough to be behind, and not so much that deadlines pass
 
 
 class Scopes(LoadScopeScheduling):
-    """One for each of three workers, and one more."""
+    """One for each of three workers, and two more."""
 
     def _split_scope(self, nodeid: str) -> str:
         return scope(nodeid)
@@ -50,6 +43,8 @@ def scope(nodeid: str) -> str:
         return "molecule"
     if file.startswith(STACKS) and file not in NO_STACK:
         return "stack"
+    if file in DELICATE:
+        return "delicate"
     return "measured" if file.startswith(MEASURED) else "rest"
 
 
@@ -63,14 +58,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(nodeid: str) -> int:
-    """The stack first: it takes longest. Beside the making of its images, what needs none."""
-    if nodeid.startswith(MOLECULE):
-        return 4
-    if nodeid.startswith(LAST):
-        return 3
+    """The stack first: it takes longest. Beside the making of its images, what needs none.
+
+    Containers of no more weight than any starve beside the green and the probes of a stack: they
+    come when it is gone.
+    """
     if nodeid.startswith("tests/unit/"):
         return 1
-    return 0 if scope(nodeid) == "stack" else 2
+    if nodeid.startswith(NO_STACK):
+        return 3
+    return {"stack": 0, "molecule": 4, "delicate": 5}.get(scope(nodeid), 2)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
