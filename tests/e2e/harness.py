@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -174,18 +175,17 @@ class Stage:
                 record: {"bind": "/record", "mode": "rw"},
             },
         )
-        deadline = time.monotonic() + 60
-        while '"ready"' not in _text(Path(record, "user.jsonl")):
-            assert time.monotonic() < deadline, user.logs()
-            time.sleep(0.2)
+        _until(lambda: '"ready"' in _text(Path(record, "user.jsonl")), user.logs)
         return user
 
     def await_call(self, colour: str) -> None:
         """Until an agent of that colour is in a room: there is a new room every half minute."""
-        deadline = time.monotonic() + 120
-        while colour not in {job["colour"] for job in self.gateway.jobs() if job["ended"] is None}:
-            assert time.monotonic() < deadline, self.gateway.jobs()
-            time.sleep(0.2)
+        _until(
+            lambda: any(
+                job["colour"] == colour and job["ended"] is None for job in self.gateway.jobs()
+            ),
+            self.gateway.jobs,
+        )
 
     def hang_up(self) -> None:
         """The sentinels that were to stay go: beside what is measured later they would cost."""
@@ -201,6 +201,14 @@ class Stage:
         image, _ = self.docker.images.build(path=str(context), rm=True)
         built: str = image.id
         return built
+
+
+def _until(holds: Callable[[], bool], said: Callable[[], object]) -> None:
+    """Wait for what no event announces; what is `said` when it does not come."""
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline, said()
+        time.sleep(0.2)
 
 
 def _text(path: Path) -> str:
