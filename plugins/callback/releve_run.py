@@ -24,6 +24,7 @@ from ansible.playbook.task import Task
 from ansible.plugins.callback import CallbackBase
 from ansible.utils.color import ANSIBLE_COLOR
 
+from releve.background import give_way
 from releve.report import journal as journals
 from releve.report.interrupt import Interrupt
 from releve.report.journal import Failure, Journal, shorten
@@ -39,8 +40,8 @@ description:
   - At the end C(end.json) is written, C(releve report write) makes the report, and the last line
     says what happened and what to do next.
   - What Ansible says is on the console when it says it, through a pipe too.
-  - Further facts it reads are C(releve_rolled_back), C(releve_reason), C(releve_next) (what to do
-    next) and C(releve_end_monotonic) (the target's clock at the end).
+  - Further facts it reads are C(releve_rolled_back), C(releve_waiting), C(releve_reason),
+    C(releve_next) (what to do next) and C(releve_end_monotonic) (the target's clock at the end).
 requirements:
   - C(callbacks_enabled = releve_run)
   - the releve package, in the Python environment that runs Ansible
@@ -49,6 +50,7 @@ requirements:
 _FACTS = {
     "releve_run_dir",
     "releve_rolled_back",
+    "releve_waiting",
     "releve_reason",
     "releve_next",
     "releve_end_monotonic",
@@ -118,6 +120,9 @@ class CallbackModule(CallbackBase):
         self._journal = Journal(time.monotonic())
         self._facts, self._run_dir, self._trouble = {}, None, None
         self._interrupt.watch()
+        # A rollback is what the people on the line are waiting for.
+        if Path(self._playbook).stem != "rollback" and (why := give_way()):
+            self._display.vv(f"this run does not give way to calls on this machine: {why}")
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
         self._begin(play.get_name())
@@ -203,6 +208,7 @@ class CallbackModule(CallbackBase):
             failed=failed,
             interrupted=self._interrupt.seen,
             rolled_back=bool(facts.get("releve_rolled_back")),
+            waiting=bool(facts.get("releve_waiting")),
             reason=facts.get("releve_reason"),
         )
         page = None

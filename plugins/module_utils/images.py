@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCE_LABEL = "releve.source"
+SHARES = 64  # of a processor's 1024 that a container has by default: people talk beside a build
 TAIL = 15  # lines of builder output that an error quotes
 
 
@@ -193,6 +194,7 @@ class Images:
                 buildargs=dict(wanted.buildargs),
                 labels={SOURCE_LABEL: wanted.source} if wanted.source else {},
                 network_mode="bridge" if wanted.network else "none",
+                container_limits={"cpushares": SHARES},
                 rm=True,
                 forcerm=True,
                 decode=True,

@@ -61,7 +61,8 @@ def test_what_proves_nothing_is_not_enough_data_and_no_pass(
 ) -> None:
     probe = judge(blue, green)
     assert probe["passed"] is False
-    assert probe["compared"]["answer"] == "not enough data"
+    assert probe["compared"]["answer"] == "inconclusive"
+    assert probe["answer"] == "inconclusive"
     assert said in probe["reason"]
     assert "green's RTT beyond blue's: not enough data, at most" in probe["reason"]
 
@@ -159,5 +160,6 @@ def test_nobody_is_called_after_a_call_that_went_wrong(
 ) -> None:
     probe = compared(answered=False)
     assert (Line.ever, Line.up) == (2, 0)
-    assert probe["compared"]["answer"] == "not enough data"
+    assert probe["compared"]["answer"] == "inconclusive"
+    assert probe["answer"] == "fail"
     assert probe["reason"].startswith("no agent came")

@@ -51,8 +51,8 @@ def test_the_echo_of_another_call_is_none_of_ours() -> None:
 def test_of_a_call_that_heard_nothing_no_silence_is_told() -> None:
     assert echoes.analyse(Said(300, call("mine")), sg.LONGEST_RTT) == Echoes([], None, None)
     deaf = echo.CallResult("room", "agent-1", sent=10)
-    probe = echo.probe_object("p", "green", [deaf], None, gates.of("echo"), asked=10)
+    probe = echo.probe_object("p", "green", [deaf], [], gates.of("echo"), asked=10)
     assert probe["longest_silence_ms"] is None
     deaf.longest_silence_ms, other = None, echo.CallResult("room", longest_silence_ms=40.0)
-    probe = echo.probe_object("p", "green", [deaf, other], None, gates.of("echo"), asked=10)
+    probe = echo.probe_object("p", "green", [deaf, other], [], gates.of("echo"), asked=10)
     assert probe["longest_silence_ms"] == 40.0

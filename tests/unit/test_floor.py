@@ -26,13 +26,13 @@ def test_the_floor_is_the_delay_there_and_the_delay_back() -> None:
     (said_a, heard_by_b), (said_b, heard_by_a) = way("a", 0.040), way("b", 0.065)
     # Of the way back the last chirps are lost: as many of either side are not needed.
     found = floor.there_and_back([said_a, said_b], [heard_by_b, heard_by_a[:240]])
-    assert found is not None
-    assert abs(found - 105) < 0.1
+    assert 4 <= len(found) < 8
+    assert all(abs(each - 105) < 0.1 for each in found)
 
 
 def test_a_direction_that_was_hardly_heard_has_no_floor() -> None:
     (said_a, heard_by_b), (said_b, heard_by_a) = way("a", 0.040), way("b", 0.065)
-    assert floor.there_and_back([said_a, said_b], [heard_by_b, heard_by_a[:100]]) is None
-    assert floor.there_and_back([said_a, said_b], [heard_by_b, []]) is None
-    assert floor.there_and_back([said_a, said_b], [heard_by_b, heard_by_b]) is None
-    assert floor.there_and_back([said_a, said_b], []) is None
+    assert floor.there_and_back([said_a, said_b], [heard_by_b, heard_by_a[:100]]) == []
+    assert floor.there_and_back([said_a, said_b], [heard_by_b, []]) == []
+    assert floor.there_and_back([said_a, said_b], [heard_by_b, heard_by_b]) == []
+    assert floor.there_and_back([said_a, said_b], []) == []

@@ -46,8 +46,11 @@ def call(rtts: list[float], failure: str | None = None) -> echo.CallResult:
     )
 
 
+FLOOR = [140.0] * 20
+
+
 def judge(*calls: echo.CallResult, asked: int = 40) -> dict[str, Any]:
-    return echo.probe_object("p", "green", list(calls), None, gates.of("echo"), asked=asked)
+    return echo.probe_object("p", "green", list(calls), FLOOR, gates.of("echo"), asked=asked)
 
 
 def test_a_good_agent_passes() -> None:
@@ -56,7 +59,11 @@ def test_a_good_agent_passes() -> None:
     assert probe["reason"] is None
     assert (probe["sent"], probe["valid"]) == (40, 38)
     assert probe["rtt_ms"] == {"p50": 150.0, "p95": 160.0, "p99": 160.0}
-    assert probe["gate"] == {"valid_fraction_min": 0.95, "rtt_p95_ms_max": 200.0}
+    assert probe["gate"] == {
+        "valid_fraction_min": 0.95,
+        "own_share_ms_max": 60.0,
+        "rtt_p95_ms_max": 200.0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -87,7 +94,9 @@ def test_what_failed_is_told_with_metric_figure_limit_reason_and_evidence(
         options.judge(suite(), out)
     assert ended.value.exit_code == 1
     assert capsys.readouterr().err == (
-        "probe p of green failed: RTT p95 is 250 ms, below 200 ms is needed "
+        "probe p of green failed: agent's own share of RTT p95 is 110 ms, at most 60 ms is needed "
+        "(the rest is the floor of the same minutes, which no agent can change); "
+        "RTT p95 is 250 ms, below 200 ms is needed "
         f"(beyond it people talk over each other); evidence: {out}\n"
     )
     told = {gate["key"]: gate for gate in json.loads(out.read_text())["gates"]}
@@ -150,7 +159,7 @@ def test_a_limit_is_a_setting_and_the_rest_of_its_gate_stays() -> None:
 @pytest.mark.parametrize(
     ("limits", "only", "said"),
     [
-        (["rtt_max=1"], [], "no gate is called 'rtt_max'; there are valid_fraction_min, rtt_"),
+        (["rtt_max=1"], [], "no gate is called 'rtt_max'; there are valid_fraction_min, own_"),
         (["rtt_p95_ms_max=fast"], [], "rtt_p95_ms_max=fast: not a number"),
         ([], ["audible"], "no gate is called 'audible'"),
     ],

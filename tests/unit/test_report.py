@@ -35,7 +35,18 @@ def test_report_json_is_the_contract_and_reads_back_the_same(tmp_path: Path) -> 
     text = (run / "report.json").read_text()
     content = json.loads(text)
     assert list(content) == [
-        *("schema", "run", "versions", "calls", "flip", "rollback", "probes", "backup", "steps")
+        *(
+            "schema",
+            "run",
+            "versions",
+            "harm",
+            "calls",
+            "flip",
+            "rollback",
+            "probes",
+            "backup",
+            "steps",
+        )
     ]
     assert content["schema"] == 1
     assert content["run"] == {
@@ -114,7 +125,8 @@ def test_bad_evidence_is_named_exits_2_and_costs_only_its_own_part(
     parts = json.loads((run / "report.json").read_text())
     lost = {"sentinels.jsonl": "calls"}.get(name, name.split(".")[0])
     absent = {part for part, value in parts.items() if value is None}
-    assert absent == {lost, "rollback"}
+    assert absent - {"harm"} == {lost, "rollback"}
+    assert ("harm" in absent) == (lost == "calls")
     assert sentence in (run / "report.html").read_text().replace("&#39;", "'")
 
 

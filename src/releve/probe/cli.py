@@ -1,4 +1,5 @@
-"""`releve probe`: what a caller hears, measured. Exit 0 pass, 1 gate failed, 2 environment.
+"""`releve probe`: what a caller hears, measured. Exit 0 pass, 1 gate failed, 2 environment,
+3 inconclusive: the host was too busy to tell.
 
 Suites that judge an agent; cli_calls.py has the commands about calls that are held.
 """
@@ -171,7 +172,7 @@ def compare(
     limit: Limits = None,
     out: Out = None,
 ) -> None:
-    """Call two colours in the same seconds: proven no slower than the other, else exit 1."""
+    """Call two colours in the same seconds: proven no slower than the other, else exit 1 or 3."""
     from releve.probe import compare as suite
 
     (gate,) = gates_of("compare", limit)

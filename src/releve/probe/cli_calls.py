@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from releve.probe import gates, memory
+from releve.probe import harm as harms
 from releve.probe import record as records
 from releve.probe.options import (
+    INCONCLUSIVE,
     AgentName,
     Colour,
     KeysFile,
@@ -91,17 +94,28 @@ def hold(
     url: Url,
     keys_file: KeysFile,
     record: Annotated[Path, typer.Option(help="JSON lines are appended here")],
-    calls: Annotated[int, typer.Option(min=0, max=20, help="calls held")] = 3,
-    every: Annotated[float, typer.Option(min=0.2, help="seconds between new rooms")] = 2.0,
-    arrival_seconds: Annotated[float, typer.Option(min=1, help="how long a new room lives")] = 6.0,
+    calls: Annotated[
+        str, typer.Option(help="calls held: a number to 20, or `auto`, what the host carries")
+    ] = "auto",
+    every: Annotated[float, typer.Option(min=0.2, help="seconds between new rooms")] = 20.0,
+    arrival_seconds: Annotated[float, typer.Option(min=1, help="how long a new room lives")] = 4.0,
     max_seconds: Annotated[float, typer.Option(min=1, help="end by itself after this")] = 1800.0,
+    before_seconds: Annotated[
+        float, typer.Option(min=0, help="how long the held calls are alone before the first room")
+    ] = 0.0,
+    moments: Annotated[
+        Path | None, typer.Option(help="a file: each change of it opens new rooms in a burst")
+    ] = None,
 ) -> None:
     """Hold calls and open new rooms until SIGTERM, writing down what happens to them."""
     from releve.probe import hold as hold_suite
     from releve.probe.room import ServerError
 
+    if calls != "auto" and not (calls.isascii() and calls.isdigit() and int(calls) <= 20):
+        raise environment(f"--calls {calls}: a number from 0 to 20, or auto")
+    held = None if calls == "auto" else int(calls)
     server = server_at(url, keys_file)
-    plan = hold_suite.Plan(calls, every, arrival_seconds, max_seconds)
+    plan = hold_suite.Plan(held, every, arrival_seconds, max_seconds, before_seconds, moments)
     try:
         asyncio.run(hold_suite.run(server, record, plan, tell))
     except ServerError as error:
@@ -114,19 +128,33 @@ def calls(
     record_file: Annotated[Path, typer.Option("--record", help="the sentinels' record")],
     since: Annotated[float, typer.Option(help="monotonic seconds at which the run began")],
     limit: Limits = None,
+    harm_limit: Annotated[
+        list[str] | None, typer.Option(help="`<gate>=<number>` of the gates on harm")
+    ] = None,
 ) -> None:
-    """Judge what the sentinels have seen: no call dropped, silent for long, alone or with two."""
+    """Judge what the sentinels have seen: no call dropped, silent for long, alone or with two.
+
+    And what people on the line would have noticed: exit 1 when it is too much, 3 when nobody can
+    tell.
+    """
     try:
         events = records.read(record_file)
     except (OSError, ValueError) as error:
         raise environment(f"--record {record_file}: {error}") from error
     until = max((event["t"] for event in events), default=since)
     found = records.summarise(events, since, until)
-    typer.echo(json.dumps(found))
+    harmed = harms.of(events, since, until)
+    typer.echo(json.dumps(found | {"harm": asdict(harmed) if harmed else None}))
     said = gates.failures(gates_of("calls", limit), dict(found))  # type: ignore[arg-type]
-    if said:
+    answer, noticed = harms.answer(harmed, gates_of("harm", harm_limit))
+    if said or answer == "fail":
+        said += noticed if answer == "fail" else []
         typer.echo(f"gate calls failed: {'; '.join(said)}; evidence: {record_file}", err=True)
         raise typer.Exit(1)
+    if answer == "inconclusive":
+        why = "; ".join(noticed)
+        typer.echo(f"gate harm is inconclusive: {why}; evidence: {record_file}", err=True)
+        raise typer.Exit(INCONCLUSIVE)
 
 
 def idle(

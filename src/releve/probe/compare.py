@@ -32,7 +32,7 @@ from releve.probe.together import together
 ERROR = 0.05  # how often chance alone may prove either
 LEAST_CALLS = 2
 
-Answer = Literal["pass", "fail", "not enough data"]
+Answer = Literal["pass", "fail", "inconclusive"]
 
 
 @dataclass(slots=True)
@@ -113,16 +113,17 @@ def probe_object(name: str, colour: str, blue: Heard, green: Heard, gate: Gate) 
     Blue's part of it is under "compared", unjudged.
     """
     judged = canary(blue, green, gate)
-    proven = None if judged.answer == "not enough data" else judged.slower_ms
+    proven = None if judged.answer == "inconclusive" else judged.slower_ms
     probe = verdict.of(
         name,
         colour,
         [gate],
         {gate.metric: proven},
-        green.failures + ([] if judged.why is None else [judged.why]),
+        green.failures,
         sent=green.sent,
         valid=len(green.all_ms),
         rtts_ms=green.all_ms,
+        unsure=judged.why,
     )
     compared = asdict(judged) | {
         "rtt_ms": verdict.percentiles(blue.all_ms),
@@ -142,7 +143,7 @@ def canary(blue: Heard, green: Heard, gate: Gate) -> Verdict:
                 f"at least {LEAST_FOR_P95} in {LEAST_CALLS} are needed"
             )
             why = [few, *(blue.failures if heard is blue else [])]  # green's are told anyway
-            return Verdict("not enough data", "; ".join(why))
+            return Verdict("inconclusive", "; ".join(why))
     slower, low, high = shift(blue.all_ms, green.all_ms)
     figures = [round(figure, 1) for figure in (slower, low, high)]
     if gate.failure({gate.metric: high}) is None:
@@ -150,7 +151,7 @@ def canary(blue: Heard, green: Heard, gate: Gate) -> Verdict:
     if gate.failure({gate.metric: low}) is not None:
         return Verdict("fail", None, *figures)
     unsure = f"{gate.metric} may be {figures[1]:g} to {figures[2]:g}{gate.unit}"
-    return Verdict("not enough data", unsure, *figures)
+    return Verdict("inconclusive", unsure, *figures)
 
 
 def shift(blue: Sequence[float], green: Sequence[float]) -> tuple[float, float, float]:

@@ -1,6 +1,7 @@
 """The echo suite: calls to an agent that echoes, chirps timed there and back, the floor beside.
 
-Never longer than about 12 s without an agent, and 10 s + CHIRP_GAP x chirps + 14 s with one.
+One call after the other, for people talk beside them. Without an agent a call takes 12 s at the
+most, with one 10 s + CHIRP_GAP x chirps + 14 s; the floor takes some 5 s before and 5 s after.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from typing import Any
 
 import numpy as np
 
-from releve.probe import echoes, meet, signal, verdict, webrtc
+from releve.probe import echoes, latency, meet, signal, verdict, webrtc
 from releve.probe import floor as floors
 from releve.probe.call import Call, new_room_name
 from releve.probe.cost import Meter
 from releve.probe.echoes import Frames, Said
 from releve.probe.figures import LEAST_FOR_P95
 from releve.probe.gates import Gate
+from releve.probe.host import Watch
+from releve.probe.latency import RTT_P95
 from releve.probe.room import Server
-from releve.probe.together import together
 
 SETTLE_SECONDS = 3.0  # the start of a job shakes the jitter buffers; a call is what comes after
 CHIRP_GAP = 0.35
-RTT_P95 = "RTT p95"  # the metric that gates name
 ANSWER_LOOKS = 0.1  # seconds between looks for the last chirp's answer
 
 
@@ -60,23 +61,23 @@ async def run(
     floor: bool,
 ) -> dict[str, Any]:
     """Measure, and return the probe object of report.json. Raises ServerError."""
-    meter, started = Meter(), datetime.now(UTC)
-    results = await together(_talk(server, chirps) for _ in range(calls))
-    cost, ended = meter.read(calls), datetime.now(UTC)
-    # After the calls and not beside them: its own load would be heard in their round trips.
-    floor_ms = (
-        await floors.measure(server, SETTLE_SECONDS)
-        if floor and any(result.rtts_ms for result in results)
-        else None
-    )
-    probe = probe_object(name, colour, results, floor_ms, judges, asked=calls * chirps)
+    # Around the calls and not beside them: its own load would be heard in their round trips.
+    floor_ms = await floors.measure(server) if floor else []
+    meter, started, watch = Meter(), datetime.now(UTC), Watch()
+    results = [await _talk(server, chirps) for _ in range(calls)]
+    cost, ended, busy = meter.read(1), datetime.now(UTC), watch.busy_share()
+    if floor and any(result.rtts_ms for result in results):
+        floor_ms += await floors.measure(server)
+    asked = calls * chirps
+    probe = probe_object(name, colour, results, floor_ms, judges, asked=asked, busy_share=busy)
     # By the calendar: a reboot sets the other clock back.
     return probe | {"from": started.isoformat(), "to": ended.isoformat(), "cost": cost}
 
 
 def too_few(judges: Sequence[Gate], calls: int, chirps: int) -> str | None:
     """What to change when so few chirps can never satisfy the gates, else None."""
-    if calls * chirps >= LEAST_FOR_P95 or all(gate.metric != RTT_P95 for gate in judges):
+    timed = any(gate.metric in (RTT_P95, latency.OWN_SHARE) for gate in judges)
+    if calls * chirps >= LEAST_FOR_P95 or not timed:
         return None
     return (
         f"--calls {calls} with --chirps {chirps} say {calls * chirps} chirps; {RTT_P95} needs at "
@@ -88,10 +89,11 @@ def probe_object(
     name: str,
     colour: str,
     results: list[CallResult],
-    floor_ms: float | None,
+    floor_ms: Sequence[float],
     judges: Sequence[Gate],
     *,
     asked: int,
+    busy_share: float | None = None,
 ) -> dict[str, Any]:
     """Judge the calls' results: pure, from evidence to the probe object.
 
@@ -99,10 +101,9 @@ def probe_object(
     it had sent.
     """
     rtts = [rtt for result in results for rtt in result.rtts_ms]
-    round_trip = verdict.percentiles(rtts)
     metrics = {
         "valid fraction of chirps": len(rtts) / asked if asked else None,
-        RTT_P95: round_trip["p95"] if round_trip and len(rtts) >= LEAST_FOR_P95 else None,
+        **latency.metrics(rtts, floor_ms),
     }
     silences = [r.longest_silence_ms for r in results if r.longest_silence_ms is not None]
     clear = [result.snr_db for result in results if result.snr_db is not None]
@@ -116,10 +117,13 @@ def probe_object(
         sent=sum(result.sent for result in results),
         valid=len(rtts),
         rtts_ms=rtts,
-        floor_rtt_ms=floor_ms,
+        floor_rtt_ms=round(float(np.median(floor_ms)), 1) if floor_ms else None,
         longest_silence_ms=max(silences, default=None),
+        unsure=latency.unsure(judges, metrics, floor_ms, busy_share),
     )
     return judged | {
+        "floor": {"rtts_ms": list(floor_ms), "rtt_ms": verdict.percentiles(floor_ms)},
+        "host_busy_share": busy_share,
         "snr_db": round(float(np.median(clear)), 1) if clear else None,
         "webrtc": {
             "heard": webrtc.together(result.heard for result in results),

@@ -2,21 +2,27 @@
 
 A sentinel is a call held from start to end, in which the caller always hears their own bed
 tone come back. When it is dropped a new one takes its place, so later steps are watched too. An
-arrival is a new room every few seconds, watched for exactly one agent.
+arrival is a new room, watched for exactly one agent. Before the first of them the sentinels are
+alone for a while: what they hear then is what the rest of the run is compared with.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal as signals
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+from releve.probe import capacity, health
+from releve.probe.arrivals import Arrivals
 from releve.probe.call import Call, new_room_name
+from releve.probe.changes import Changes
+from releve.probe.cost import Meter
 from releve.probe.listen import KEEP_SECONDS, Heard, Listener
 from releve.probe.record import Recorder
 from releve.probe.room import Server, ServerError
@@ -25,11 +31,10 @@ from releve.probe.tally import Tally
 log = logging.getLogger(__name__)
 
 AGENT_SECONDS = 10.0  # from opening a room until it counts as without agent
-DEAF_SECONDS = 10.0
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
-GRACE_SECONDS = 3.0  # after a reconnection, for the agent to be seen again
 TELL_SECONDS = 20.0
+SIZE_SECONDS = 2.0  # of looking at the host, without our call and with it
 STOP_SECONDS = 6.0  # within the ten a container gets between SIGTERM and SIGKILL
 EAR_MS, MIC_MS = 20, 100  # long frames: a sentinel is to take little from those it watches
 
@@ -38,13 +43,17 @@ EAR_MS, MIC_MS = 20, 100  # long frames: a sentinel is to take little from those
 class Plan:
     """How many calls to hold, seconds between arrivals and how long each lives, when to end.
 
-    Without `every` there are no arrivals.
+    calls: None holds as many as the host carries, one to three. every: without it there are no
+    arrivals. before_seconds: how long the calls are alone before the first. moments: a file; each
+    change of it opens rooms in a burst.
     """
 
-    calls: int
+    calls: int | None
     every: float | None
     arrival_seconds: float
     max_seconds: float
+    before_seconds: float = 0.0
+    moments: Path | None = None
 
 
 async def run(server: Server, record: Path, plan: Plan, tell: Callable[[str], None]) -> None:
@@ -65,9 +74,11 @@ class _Hold:
     ) -> None:
         self._server, self._recorder, self._plan, self._tell = server, recorder, plan, tell
         self._tally = Tally()
-        self._listeners = [Listener() for _ in range(plan.calls)]
+        self._listeners = [Listener() for _ in range(1 if plan.calls is None else plan.calls)]
         self._calls: set[Call] = set()
         self._stopping = asyncio.Event()
+        self._heard = Changes()
+        self._sized = plan.calls is not None
         self._ready = False
         self._ever_in = False
         self._refused: ServerError | None = None
@@ -78,27 +89,52 @@ class _Hold:
             loop.add_signal_handler(number, self._stop)
         timer = loop.call_later(self._plan.max_seconds, self._stop)
         self._write("started", calls=self._plan.calls, every=self._plan.every)
-        self._tell_ready()
         telling = asyncio.create_task(self._keep_telling())
+        idle = await self._idle_cores()
         tasks = {asyncio.create_task(self._sentinel(listener)) for listener in self._listeners}
+        if idle is not None:
+            await self._size(idle, tasks)
+        self._tell_ready()
         if self._plan.every is None:
             await self._stopping.wait()
         else:
-            await self._arrivals(self._plan.every, tasks)
+            await self._heard.until(lambda: self._ready or self._stopping.is_set(), AGENT_SECONDS)
+            alone = capacity.Busy()
+            await self._pause(self._plan.before_seconds)
+            busy = alone.cores() / (os.cpu_count() or 1) if self._plan.before_seconds else 0.0
+            self._write("before_over", busy_share=round(busy, 3))
+            opening = Arrivals(
+                self._plan.every, self._plan.moments, self._arrival, self._stopping, self._write
+            )
+            await opening.run(tasks)
         timer.cancel()
         telling.cancel()
         await _end(tasks)
         if self._refused is not None:
             raise self._refused
 
-    async def _arrivals(self, every: float, tasks: set[asyncio.Task[None]]) -> None:
-        """Open rooms until the end; those in progress are among `tasks`."""
-        due = time.monotonic()
-        while not self._stopping.is_set():
-            tasks.add(asyncio.create_task(self._arrival()))
-            due = max(due + every, time.monotonic())
-            await self._pause(due - time.monotonic())
-            tasks -= {task for task in tasks if task.done()}
+    async def _idle_cores(self) -> float | None:
+        """How many cores are busy without us, where that decides how many calls are held."""
+        if self._sized:
+            return None
+        busy = capacity.Busy()
+        await self._pause(SIZE_SECONDS)
+        return busy.cores()
+
+    async def _size(self, idle: float, tasks: set[asyncio.Task[None]]) -> None:
+        """Hold as many calls as the host carries, by what the first one takes."""
+        heard = lambda: self._listeners[0].hears or self._stopping.is_set()  # noqa: E731
+        if await self._heard.until(heard, AGENT_SECONDS):
+            await self._pause(SIZE_SECONDS)  # the agent's process has started by then
+            busy, meter = capacity.Busy(), Meter()
+            await self._pause(SIZE_SECONDS)
+            own = meter.read(1)["cores_per_call"] or 0.0
+            sized = capacity.held_calls(os.cpu_count() or 1, idle, busy.cores(), own)
+            self._write("sized", **asdict(sized))
+            more = [Listener() for _ in range(sized.calls - 1)]
+            self._listeners += more
+            tasks |= {asyncio.create_task(self._sentinel(listener)) for listener in more}
+        self._sized = True
 
     async def _keep_telling(self) -> None:
         """Runs until it is cancelled."""
@@ -113,6 +149,7 @@ class _Hold:
 
     def _stop(self) -> None:
         self._stopping.set()
+        self._heard.set()
         for call in self._calls:
             call.wake()
 
@@ -198,7 +235,7 @@ class _Hold:
             return call.lost
         listener.begin_call()
         while not self._stopping.is_set():
-            if why := _dropped(call) or _hung_up(call, listener):
+            if why := health.dropped(call) or health.hung_up(call, listener):
                 return why
             self._tell_heard(call, await listener.tick(call))
             await self._until_dropped(call, TICK_SECONDS)
@@ -210,7 +247,7 @@ class _Hold:
             return call.lost
         until = call.opened + self._plan.arrival_seconds
         while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
-            if why := _dropped(call):
+            if why := health.dropped(call):
                 return why
             await self._until_dropped(call, min(left, TICK_SECONDS))
         return None
@@ -224,47 +261,23 @@ class _Hold:
         return bool(call.audible)
 
     async def _until_dropped(self, call: Call, seconds: float) -> None:
-        over = lambda: self._stopping.is_set() or _dropped(call) is not None  # noqa: E731
+        over = lambda: self._stopping.is_set() or health.dropped(call) is not None  # noqa: E731
         await call.wait(over, seconds)
 
     def _tell_heard(self, call: Call, heard: Heard) -> None:
         if heard.said:
-            self._write("rtt", call=call.room_name, ms=heard.rtts_ms, said=heard.said)
+            said_at = round(heard.said_at, 3)
+            self._write("rtt", call=call.room_name, ms=heard.rtts_ms, said=heard.said, at=said_at)
         for ms in heard.silences_ms:
             self._write("silence", call=call.room_name, ms=ms)
         self._tell_ready()
 
     def _tell_ready(self) -> None:
-        if not self._ready and all(listener.hears for listener in self._listeners):
+        self._heard.set()
+        heard = all(listener.hears for listener in self._listeners)
+        if self._sized and heard and not self._ready:
             self._ready = True
             self._write("ready")
-
-
-def _dropped(call: Call) -> str | None:
-    """Why the call is lost, or None while it stands.
-
-    An agent that is out of sight while the SDK reconnects, or just after it, is not gone: the
-    SDK forgets and finds all participants in between. What the caller misses is silence.
-    """
-    if call.lost is not None:
-        return f"connection lost: {call.lost}"
-    if call.audible or _settling(call):
-        return None
-    return "the agent left, or its audio ended"
-
-
-def _settling(call: Call) -> bool:
-    return call.reconnecting or time.monotonic() - call.steady_since < GRACE_SECONDS
-
-
-def _hung_up(call: Call, listener: Listener) -> str | None:
-    """Why the caller hangs up although everybody is there: nothing comes back any more.
-
-    A crashed agent stays in the room for some 20 s until the server misses it.
-    """
-    if _settling(call) or listener.deaf_seconds() < DEAF_SECONDS:
-        return None
-    return f"nothing came back for {DEAF_SECONDS:.0f} s"
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:

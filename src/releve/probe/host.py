@@ -11,6 +11,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from releve.probe.capacity import busy_seconds
 from releve.probe.cost import own_cpu
 
 
@@ -26,7 +27,13 @@ class Watch:
     """Measures from its making until `read`."""
 
     def __init__(self) -> None:
-        self._others, self._wall = _others_cpu(), time.monotonic()
+        self._others, self._own, self._wall = _others_cpu(), own_cpu(), time.monotonic()
+
+    def busy_share(self) -> float:
+        """The part of the host's processors that was busy, this probe's own work in it."""
+        wall = max(time.monotonic() - self._wall, 1e-9)
+        busy = _others_cpu() - self._others + own_cpu() - self._own
+        return round(min(busy / wall / (os.cpu_count() or 1), 1.0), 3)
 
     def read(self) -> Spent:
         """Raises OSError or ValueError where the kernel is no Linux."""
@@ -36,10 +43,7 @@ class Watch:
 
 def _others_cpu() -> float:
     """CPU seconds since the machine started, less our own."""
-    fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
-    user, nice, system, _idle, _iowait, irq, softirq = (int(ticks) for ticks in fields[:7])
-    busy = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
-    return busy - own_cpu()
+    return busy_seconds() - own_cpu()
 
 
 def _others_memory() -> int:

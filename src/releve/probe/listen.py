@@ -14,16 +14,21 @@ from releve.probe.call import Call
 LEAST_SILENCE = 0.3  # seconds; shorter gaps are the codec's and the network's
 SETTLED = signal.LONGEST_RTT + signal.CHIRP_SECONDS + signal.SETTLE
 KEEP_SECONDS = 7.0  # of frames: what a chirp needs, and a late tick
+NEAR_SECONDS = (
+    0.8  # where a chirp is looked for first; to look through LONGEST_RTT takes thrice as long
+)
+BED_SECONDS = 1.0  # of frames heard before, by which the next ones get their time
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
     """News since the last tick: round trips, and silences that ended (all milliseconds).
 
-    `said`: of how many chirps the round trips are.
+    `said`: of how many chirps the round trips are; `said_at`: when the last of them was said.
     """
 
     said: int
+    said_at: float
     rtts_ms: list[float]
     silences_ms: list[float]
 
@@ -74,18 +79,27 @@ class Listener:
         ripe: list[tuple[signal.Samples, float]],
         bed_hertz: int,
     ) -> Heard:
-        recordings = [signal.Recording(frames) for frames in ears]
+        recordings = [signal.Recording(frames) for frames in ears] if ripe else []
         delays = [
             min(found)
             for chirp, at in ripe
-            if (found := [d for r in recordings if (d := r.delay(chirp, at, signal.LONGEST_RTT))])
+            if (found := [d for r in recordings if (d := _delay(r, chirp, at)) is not None])
         ]
-        blocks = [recording.bed_heard(bed_hertz) for recording in recordings]
+        since = (self._silence.heard_until or 0.0) - BED_SECONDS
+        fresh = [
+            late for frames in ears if (late := [frame for frame in frames if frame[0] > since])
+        ]
+        blocks = [signal.Recording(frames).bed_heard(bed_hertz) for frames in fresh]
         heard = np.sort(np.concatenate(blocks)) if blocks else np.zeros(0)
         silences = self._silence.feed(heard)
-        return Heard(
-            len(ripe), [round(delay * 1000, 1) for delay in delays], _milliseconds(silences)
-        )
+        rtts_ms = [round(delay * 1000, 1) for delay in delays]
+        said_at = ripe[-1][1] if ripe else 0.0
+        return Heard(len(ripe), said_at, rtts_ms, _milliseconds(silences))
+
+
+def _delay(recording: signal.Recording, chirp: signal.Samples, at: float) -> float | None:
+    near = recording.delay(chirp, at, NEAR_SECONDS)
+    return recording.delay(chirp, at, signal.LONGEST_RTT) if near is None else near
 
 
 def _milliseconds(intervals: list[tuple[float, float]]) -> list[float]:

@@ -15,10 +15,11 @@ from typing import Any
 from releve.probe import gates, verdict
 from releve.probe.callers import Callers, Stage
 from releve.probe.cost import Meter
-from releve.probe.echo import RTT_P95, SETTLE_SECONDS
+from releve.probe.echo import SETTLE_SECONDS
 from releve.probe.figures import LEAST_FOR_P95
 from releve.probe.gates import Gate
 from releve.probe.host import Spent, Watch
+from releve.probe.latency import RTT_P95
 from releve.probe.room import Server
 
 HELD = "concurrent calls held"  # the metric that gates name; the others judge each stage

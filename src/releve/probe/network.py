@@ -21,7 +21,7 @@ from releve.probe.call import Call, new_room_name
 from releve.probe.cost import Meter
 from releve.probe.floor import NOBODY
 from releve.probe.gates import Gate
-from releve.probe.hold import GRACE_SECONDS
+from releve.probe.health import GRACE_SECONDS
 from releve.probe.road import Road
 from releve.probe.room import Server, ServerError, first_answer, join_token
 

@@ -16,6 +16,8 @@ from releve.probe import gates
 if TYPE_CHECKING:  # the SDK costs a second of a processor, and not every command calls somebody
     from releve.probe.room import Server
 
+INCONCLUSIVE = 3  # exit code: the gate has no answer, neither pass nor fail
+
 Url = Annotated[str, typer.Option(help="LiveKit server, ws:// or wss://")]
 Limits = Annotated[
     list[str] | None, typer.Option("--limit", help="`<gate>=<number>` instead of its default")
@@ -32,7 +34,7 @@ KeysFile = Annotated[Path, typer.Option(help="YAML `<api key>: <api secret>`, mo
 def judge(
     suite: Coroutine[Any, Any, dict[str, Any]], out: Path | None, *, file: str | None = None
 ) -> None:
-    """Run a suite and tell its probe object; exit 1 when a gate does not hold.
+    """Run a suite and tell its probe object; exit 1 when a gate fails, INCONCLUSIVE without answer.
 
     `file`: the option and path that an OSError or ValueError of the suite is about.
     """
@@ -50,9 +52,11 @@ def judge(
         raise environment(f"{file}: {getattr(error, 'strerror', None) or error}") from error
     _write(probe, out)
     if not probe["passed"]:
-        said = f"probe {probe['name']} of {probe['colour']} failed: {probe['reason']}"
+        unsure = probe["answer"] == "inconclusive"
+        how = "is inconclusive" if unsure else "failed"
+        said = f"probe {probe['name']} of {probe['colour']} {how}: {probe['reason']}"
         typer.echo(said if out is None else f"{said}; evidence: {out}", err=True)
-        raise typer.Exit(1)
+        raise typer.Exit(INCONCLUSIVE if unsure else 1)
 
 
 def _write(probe: dict[str, Any], out: Path | None) -> None:

@@ -31,13 +31,18 @@ def of(
     rtts_ms: Sequence[float] = (),
     floor_rtt_ms: float | None = None,
     longest_silence_ms: float | None = None,
+    unsure: str | None = None,
 ) -> dict[str, Any]:
     """The fields that every suite's object has; a suite adds its own.
 
-    It passes when nothing `went_wrong` (sentences) and every gate holds on the `metrics`.
+    It passes when nothing `went_wrong` (sentences) and every gate holds on the `metrics`. A gate
+    that does not hold is no failure where the suite is `unsure` of it (why): it is inconclusive.
     `sent` and `valid` count what the suite counts: chirps, calls, sentences.
     """
     said = [*went_wrong, *gates.failures(judges, metrics)]
+    answer = "pass" if not said else "fail"
+    if said and unsure is not None and not went_wrong:
+        answer, said = "inconclusive", [unsure, *said]
     return {
         "name": name,
         "colour": colour,
@@ -49,6 +54,7 @@ def of(
         "longest_silence_ms": longest_silence_ms,
         "gate": {gate.key: gate.limit for gate in judges},
         "gates": [gate.judged(metrics) for gate in judges],
-        "passed": not said,
+        "answer": answer,
+        "passed": answer == "pass",
         "reason": "; ".join(said) or None,
     }

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
+from releve.probe import harm
 from releve.probe.record import summarise
 from releve.report.evidence import Evidence
-from releve.report.schema import Calls, Flip, Report, Rollback, Run, Step
+from releve.report.schema import Calls, Flip, Harm, Report, Rollback, Run, Step
 
 _RUN_ID = re.compile(r"^\d{8}T\d{6}Z-(?P<verb>.+)-[0-9a-f]{4}$")
 
@@ -19,6 +20,7 @@ def build(evidence: Evidence) -> Report:
     return Report(
         run=_run(evidence),
         versions=evidence.versions,
+        harm=_harm(evidence),
         calls=_calls(evidence),
         flip=Flip(ms=evidence.flip.ms, count=evidence.flip.count) if evidence.flip else None,
         rollback=_rollback(evidence),
@@ -35,7 +37,11 @@ def build(evidence: Evidence) -> Report:
 
 def _rollback(evidence: Evidence) -> Rollback | None:
     """How long the step that goes back took, from its first task to its last."""
-    took = [line.seconds for line in evidence.steps or () if ") ROLLBACK" in line.name]
+    took = [
+        line.seconds
+        for line in evidence.steps or ()
+        if ") ROLLBACK" in line.name and line.outcome != "skipped"
+    ]
     return Rollback(seconds=round(sum(took), 3)) if took else None
 
 
@@ -75,4 +81,25 @@ def _calls(evidence: Evidence) -> Calls | None:
     if max(event.t for event in evidence.events) < span[0] - _QUIET_SECONDS:
         return None  # what an earlier run left: nobody is on the line any more
     events = [event.model_dump(exclude_unset=True) for event in evidence.events]
-    return Calls.model_validate(summarise(events, *span))
+    sized = [event["why"] for event in events if event["event"] == "sized"]
+    summary = summarise(events, *span)
+    rooms, wrong = summary["opened_during_run"], summary["without_agent"]
+    return Calls(
+        **summary,
+        held_why=sized[-1] if sized else None,
+        failure_rate_at_most=round(1 - 0.05 ** (1 / rooms), 4) if rooms and not wrong else None,
+    )
+
+
+def _harm(evidence: Evidence) -> Harm | None:
+    span = window(evidence)
+    if span is None or not evidence.events:
+        return None
+    found = harm.of([event.model_dump(exclude_unset=True) for event in evidence.events], *span)
+    if found is None:
+        return None
+    return Harm(
+        bystander_p95_before_ms=found.p95_before_ms,
+        during_ms=found.p95_during_ms,
+        longest_new_silence_ms=found.new_silence_ms,
+    )

@@ -17,7 +17,8 @@ _STEP = re.compile(r"(?:^| : )(?P<whole>(?P<title>\(\d+/\d+\) [A-Z]+(?: [A-Z]+)*
 _RUN_ID = re.compile(r"^\d{8}T\d{6}Z-(?P<verb>.+)-[0-9a-f]{4}$")
 _PROOF = "; evidence: "
 _RANK = ("skipped", "ok", "changed", "failed")
-_GO_ON_OR_BACK = "the same command goes on, ansible-playbook rollback.yml goes back"
+_BACK = "ansible-playbook rollback.yml goes back"
+_GO_ON_OR_BACK = f"the same command goes on, {_BACK}"
 
 
 @dataclass(slots=True)
@@ -128,6 +129,7 @@ def end(
     failed: bool,
     interrupted: bool = False,
     rolled_back: bool = False,
+    waiting: bool = False,
     reason: str | None = None,
 ) -> End:
     """Close the journal and judge the run. `reason` is the playbook's own, if it gave one."""
@@ -141,7 +143,8 @@ def end(
         return End("failed", "interrupted", seconds)
     cause = journal.cause()
     said = reason or (cause.message if cause else "Ansible stopped with the error above")
-    return End("rolled_back" if rolled_back else "failed", shorten(said), seconds)
+    verdict = "rolled_back" if rolled_back else "waiting" if waiting else "failed"
+    return End(verdict, shorten(said), seconds)
 
 
 def write(run_dir: Path, journal: Journal, ended: dict[str, object] | None = None) -> None:
@@ -194,6 +197,9 @@ def last_line(
         next_step = f"mend it, then releve report write {Path(page).parent}"
     elif ended.verdict == "rolled_back":
         line, next_step = f"ROLLED BACK · {ended.reason}", next_step or again
+    elif ended.verdict == "waiting":
+        line = f"WAITING · {ended.reason}"
+        next_step = next_step or f"when it is quieter, ansible-playbook {playbook}; {_BACK}"
     else:
         step = (cause.step if cause else None) or (journal.steps[-1] if journal.steps else None)
         interrupted = ended.reason == "interrupted"

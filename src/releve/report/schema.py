@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Colour = Literal["blue", "green"]
-Verdict = Literal["pass", "rolled_back", "failed"]
+Verdict = Literal["pass", "rolled_back", "failed", "waiting"]
 Outcome = Literal["ok", "changed", "failed", "skipped"]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -47,8 +47,24 @@ class Versions(Part):
     green: Packages | None = None
 
 
+class Harm(Part):
+    """What people on the line would have noticed, told by the calls that we held meanwhile.
+
+    Round trips at the 95th percentile before the run and in it; the longest silence of the run, 0
+    where one as long was there before. Null: too few chirps were heard.
+    """
+
+    bystander_p95_before_ms: Amount | None
+    during_ms: Amount | None
+    longest_new_silence_ms: Amount | None
+
+
 class Calls(Part):
-    """What the sentinels lived through; exactly `releve.probe.record.summarise`."""
+    """What the sentinels lived through: `releve.probe.record.summarise`, and how sure that is.
+
+    `held_why`: why so many calls were held. `failure_rate_at_most`: of new rooms, at 95 %
+    confidence, where all those opened got their agent: 1 - 0.05 ** (1 / rooms).
+    """
 
     sentinels: Count
     dropped: Count
@@ -56,6 +72,8 @@ class Calls(Part):
     opened_during_run: Count
     without_agent: Count
     with_two_agents: Count
+    held_why: str | None = None
+    failure_rate_at_most: Amount | None = None
 
 
 class Flip(Part):
@@ -165,7 +183,7 @@ class ProbeCall(BaseModel):
 class Compared(Part):
     """Blue, heard in the same seconds, and by how much this colour is slower: at least, at most."""
 
-    answer: Literal["pass", "fail", "not enough data"]
+    answer: Literal["pass", "fail", "inconclusive"]
     slower_ms: float | None
     low_ms: float | None
     high_ms: float | None
@@ -204,6 +222,7 @@ class Probe(Part):
     longest_silence_ms: Amount | None
     gate: dict[str, float] | None
     gates: list[Gate] = []
+    answer: Literal["pass", "fail", "inconclusive"] | None = None
     passed: bool
     reason: str | None = None
     evidence: str | None = None
@@ -236,6 +255,7 @@ class Report(Part):
     schema_: Literal[1] = Field(default=1, alias="schema")
     run: Run
     versions: Versions | None = None
+    harm: Harm | None = None
     calls: Calls | None = None
     flip: Flip | None = None
     rollback: Rollback | None = None

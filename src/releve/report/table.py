@@ -10,7 +10,13 @@ from rich.text import Text
 from releve.report import words
 from releve.report.schema import Calls, Probe, Report, Step
 
-_STYLE = {"pass": "bold green", "rolled_back": "bold yellow", "failed": "bold red", None: "bold"}
+_STYLE = {
+    "pass": "bold green",
+    "rolled_back": "bold yellow",
+    "waiting": "bold yellow",
+    "failed": "bold red",
+    None: "bold",
+}
 _OUTCOME = {"failed": "red", "skipped": "dim", "changed": "yellow", "ok": ""}
 
 
@@ -35,9 +41,15 @@ def calls_line(calls: Calls | None) -> str:
         return words.NOTHING
     return (
         f"{calls.dropped} of {calls.sentinels} dropped · {calls.opened_during_run} opened: "
-        f"{calls.without_agent} without agent, {calls.with_two_agents} with two agents · "
+        f"{calls.without_agent} without agent, {calls.with_two_agents} with two agents"
+        f"{_sure(calls)} · "
         f"{words.silence(calls.longest_silence_ms)}"
     )
+
+
+def _sure(calls: Calls) -> str:
+    most = calls.failure_rate_at_most
+    return "" if most is None else f" (at most {most:.0%} fail, 95 % sure)"
 
 
 def _facts(report: Report, page: str) -> Table:
@@ -60,7 +72,10 @@ def _facts(report: Report, page: str) -> Table:
     )
     fact("blue", words.packages(versions.blue if versions else None))
     fact("green", words.packages(versions.green if versions else None))
+    fact("harm", words.harm(report.harm))
     fact("calls", calls_line(report.calls))
+    if report.calls and report.calls.held_why:
+        fact("held", f"{words.times(report.calls.sentinels, 'call')}: {report.calls.held_why}")
     flip = report.flip
     fact("flip", f"{words.ms(flip.ms)} ({words.times(flip.count, 'flip')})" if flip else "–")
     fact("rollback", words.seconds(report.rollback.seconds if report.rollback else None))
@@ -99,6 +114,8 @@ def _probes(probes: list[Probe]) -> Table:
 
 
 def _verdict(probe: Probe) -> Text:
+    if probe.answer == "inconclusive":
+        return Text(f"INCONCLUSIVE: {probe.reason or ''}", style="yellow")
     if not probe.passed:
         return Text(f"FAILED: {probe.reason or ''}", style="red")
     if probe.compared is not None and probe.compared.slower_ms is not None:

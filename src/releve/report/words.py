@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from releve.report.schema import Compared, Direction, Drift, Load, Probe
+from releve.report.schema import Compared, Direction, Drift, Harm, Load, Probe
 
 NOTHING = "–"
 
@@ -37,6 +37,16 @@ def silence(value: float | None) -> str:
     if value is None:
         return "silence not measured"
     return f"longest silence {ms(value)}" if value else "no silence over 300 ms"
+
+
+def harm(found: Harm | None) -> str:
+    """What people on the line would have noticed."""
+    if found is None:
+        return NOTHING
+    before, during = ms(found.bystander_p95_before_ms), ms(found.during_ms)
+    new = found.longest_new_silence_ms
+    silences = f"a new silence of {ms(new)}" if new else "no new silence over 300 ms"
+    return f"RTT p95 {before} before, {during} during · {silences}"
 
 
 def size(value: int | None) -> str:
@@ -144,6 +154,7 @@ def _load(load: Load) -> list[str]:
 VERDICTS = {
     "pass": "PASS",
     "rolled_back": "ROLLED BACK",
+    "waiting": "WAITING",
     "failed": "FAILED",
     None: "NOT FINISHED",
 }

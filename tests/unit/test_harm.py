@@ -1,0 +1,90 @@
+"""What people on the line would have noticed: compared with the minute before, or not known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from releve.probe import gates, harm
+from releve.probe.record import Event
+
+GATES = gates.of("harm")
+OPEN: Event = {"t": 0.0, "event": "open", "call": "a", "kind": "held"}
+
+
+def rtts(first: int, last: int, ms: float) -> list[Event]:
+    """One chirp a second, told four seconds after it was said."""
+    return [
+        {"t": at + 4.0, "event": "rtt", "call": "a", "said": 1, "at": float(at), "ms": [ms]}
+        for at in range(first, last)
+    ]
+
+
+def silence(until: float, ms: float) -> Event:
+    return {"t": until, "event": "silence", "call": "a", "ms": ms}
+
+
+def record(*more: Event, during: float = 160.0, **before: Any) -> list[Event]:
+    over: Event = {"t": 30.0, "event": "before_over", "busy_share": 0.2} | before
+    return [OPEN, *rtts(5, 30, 140.0), over, *rtts(30, 100, during), *more]
+
+
+def judged(events: list[Event], since: float = 1.0) -> tuple[str, str]:
+    answer, said = harm.answer(harm.of(events, since, 120.0), GATES)
+    return answer, "; ".join(said)
+
+
+def test_a_run_that_nobody_notices_passes_with_both_figures() -> None:
+    found = harm.of(record(), 1.0, 120.0)
+    assert found is not None
+    assert (found.p95_before_ms, found.p95_during_ms, found.new_silence_ms) == (140.0, 160.0, 0.0)
+    assert judged(record()) == ("pass", "")
+
+
+def test_calls_that_became_slower_fail_with_the_figure() -> None:
+    answer, said = judged(record(during=195.0))
+    assert answer == "fail"
+    assert "beyond that before the run is 55 ms, at most 50 ms" in said
+
+
+@pytest.mark.parametrize(("ms", "answer"), [(499.0, "pass"), (500.0, "fail"), (700.0, "fail")])
+def test_a_silence_that_was_not_there_before_fails(ms: float, answer: str) -> None:
+    assert judged(record(silence(60.0, ms)))[0] == answer
+
+
+def test_a_silence_as_long_as_one_before_is_not_the_runs() -> None:
+    assert judged(record(silence(20.0, 450.0), silence(60.0, 440.0)))[0] == "pass"
+
+
+def test_nobody_can_tell_where_the_minute_before_was_no_better() -> None:
+    answer, said = judged(record(silence(20.0, 900.0), silence(60.0, 950.0)))
+    assert answer == "inconclusive"
+    assert "silent for 900 ms before the run, too" in said
+    answer, said = judged(record(during=400.0, busy_share=0.55))
+    assert (answer, said.partition(";")[0]) == (
+        "inconclusive",
+        "the host was 55% busy before the run",
+    )
+
+
+def test_a_busy_host_that_nobody_was_harmed_on_passes() -> None:
+    assert judged(record(busy_share=0.9))[0] == "pass"
+
+
+def test_too_few_chirps_before_are_no_answer() -> None:
+    few = [OPEN, *rtts(25, 30, 140.0), {"t": 30.0, "event": "before_over"}, *rtts(30, 90, 140.0)]
+    assert judged(few)[0] == "inconclusive"
+
+
+def test_calls_that_were_there_before_are_compared_with_the_minute_before_the_run() -> None:
+    """A rollback: the sentinels are from the migration, whose beginning is long ago."""
+    events = [*record(), *rtts(200, 260, 150.0), *rtts(260, 290, 180.0)]
+    found = harm.of(events, 260.0, 300.0)
+    assert found is not None
+    assert (found.p95_before_ms, found.p95_during_ms) == (150.0, 180.0)
+
+
+def test_nobody_on_the_line_is_for_the_gates_on_calls() -> None:
+    assert harm.of([], 0.0, 10.0) is None
+    assert harm.answer(None, GATES) == ("pass", [])
