@@ -100,6 +100,8 @@ class CallbackModule(CallbackBase):
 
     def __init__(self) -> None:
         super().__init__()
+        # With this, the Python of a local module reads its source from a pipe byte by byte: 0.17 s.
+        os.environ.pop("PYTHONUNBUFFERED", None)
         if isinstance(sys.stdout, io.TextIOWrapper):
             # Ansible leaves this to the system: through a pipe a run would be silent for minutes.
             sys.stdout.reconfigure(line_buffering=True)
