@@ -5,16 +5,12 @@ from __future__ import annotations
 import datetime
 import getpass
 import os
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
 
-# Modules find module_utils in their payload; on the control node its folder is on no path.
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from module_utils import lock
+from releve.run_owner import gone, owner
 
 
 class ActionModule(ActionBase):
@@ -40,18 +36,17 @@ class ActionModule(ActionBase):
                 "user": getpass.getuser(),
                 "since": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
                 # Tasks run in forks: the process that lives as long as the run is our parent.
-                "owner": lock.owner(os.getppid()),
+                "owner": owner(os.getppid()),
             },
         }
         result: dict[str, Any] = self._execute_module(module_args=args, task_vars=task_vars)
         holder = result.get("holder")
-        if result.get("failed") and holder and lock.gone(holder):
+        if result.get("failed") and holder and gone(holder):
             args["instead_of"] = holder["run"]
+            stale = result["held_by"]
             result = self._execute_module(module_args=args, task_vars=task_vars)
-            result["took_over"] = lock.describe(holder)
-            self._display.warning(
-                f"took over a stale lock: {lock.describe(holder)}; that process is gone"
-            )
+            result["took_over"] = stale
+            self._display.warning(f"took over a stale lock: {stale}; that process is gone")
         # Taken beside the target's clock, so that the report can lay both on one line.
         result["control_monotonic"] = time.monotonic()
         result["run"] = run

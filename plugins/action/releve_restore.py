@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from ansible.plugins.loader import action_loader
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from action import releve_backup
-
-
-class ActionModule(releve_backup.ActionModule):
-    """Ansible looks for one by the module's name."""
+# Ansible looks for one by the module's name.
+ActionModule = action_loader.get("releve_backup", class_only=True)

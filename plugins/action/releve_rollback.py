@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import secrets
-import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ansible.plugins.loader import action_loader
+
 from releve.report.keep import keep
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from action import releve_lock
+Lock = action_loader.get("releve_lock", class_only=True)
 
 
-class ActionModule(releve_lock.ActionModule):
+class ActionModule(Lock):
     """One task from the lock to the evidence."""
 
     def run(

@@ -1,8 +1,8 @@
 """One run at a time per environment: a file on the target that says who, when and what.
 
-A lock is stale when its owner is provably gone: the same control machine, booted as it was then,
-and no such process any more. Only then may the next run take it over by itself; of an owner on
-another machine nothing can be proven, so there the operator decides.
+A lock is stale when its owner is provably gone, which only the control machine can tell
+(`releve.run_owner`). Only then may the next run take it over by itself; of an owner on another
+machine nothing can be proven, so there the operator decides.
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ import contextlib
 import fcntl
 import json
 import os
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-from . import proc
 
 
 class LockHeld(Exception):
@@ -25,36 +22,6 @@ class LockHeld(Exception):
     def __init__(self, holder: dict[str, Any]) -> None:
         super().__init__(describe(holder))
         self.holder = holder
-
-
-def owner(pid: int) -> dict[str, Any]:
-    """The identity of a process on this machine, for good: no later process can match it."""
-    return {
-        "host": socket.gethostname(),
-        "boot": Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip(),
-        "pid": pid,
-        "process": _started(pid),
-    }
-
-
-def gone(holder: dict[str, Any]) -> bool:
-    """Whether the holder is provably gone, as far as this machine can tell."""
-    identity = holder.get("owner", {})
-    pid = identity.get("pid")
-    return isinstance(pid, int) and (
-        identity.get("boot") == owner(os.getpid())["boot"]
-        and _started(pid) != identity.get("process")
-    )
-
-
-def _started(pid: int) -> int | None:
-    """Start time of a process in clock ticks since boot, None when there is no such process."""
-    try:
-        fields = proc.stat(proc.path(pid))
-    except OSError:
-        return None
-    # A zombie has ended; only its parent has not asked yet, and in a container may never ask.
-    return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
 def describe(holder: dict[str, Any]) -> str:

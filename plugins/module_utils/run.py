@@ -22,6 +22,7 @@ def refusal(error: lock.LockHeld) -> dict[str, Any]:
         "msg": f"this environment is locked: {error}. If that run is really over, "
         "run again with -e break_lock=true",
         "holder": error.holder,
+        "held_by": str(error),
     }
 
 

@@ -32,6 +32,7 @@ EXAMPLES = r"""
 RETURN = r"""
 monotonic: {description: The target's monotonic clock in seconds., returned: always, type: float}
 holder: {description: Content of the lock that is in the way., returned: when held, type: dict}
+held_by: {description: The same as a sentence., returned: when held, type: str}
 """
 
 import time

@@ -38,6 +38,7 @@ began: {description: The target's monotonic clock in seconds., returned: always,
 flip: {description: As releve_weights answers., returned: success, type: dict}
 left: {description: As releve_leave answers., returned: always, type: dict}
 holder: {description: Content of the lock that is in the way., returned: when held, type: dict}
+held_by: {description: The same as a sentence., returned: when held, type: str}
 """
 
 import time

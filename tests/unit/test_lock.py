@@ -1,11 +1,8 @@
-"""One run at a time: who gets the lock, who may replace it, and whose owner is really gone."""
+"""One run at a time: who gets the lock, and who may replace it."""
 
 from __future__ import annotations
 
 import contextlib
-import os
-import subprocess
-import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +11,7 @@ from typing import Any
 import pytest
 
 from module_utils import lock
+from releve.run_owner import gone
 
 
 def content(run: str) -> dict[str, Any]:
@@ -86,32 +84,6 @@ def test_an_unreadable_lock_is_held_until_the_operator_breaks_it(path: Path, tex
     path.write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(lock.LockHeld, match="unreadable lock") as held:
         lock.take(path, content("two"))
-    assert not lock.gone(held.value.holder)
+    assert not gone(held.value.holder)
     lock.take(path, content("two"), instead_of=held.value.holder["run"])
     assert lock.holder_of(path) == content("two")
-
-
-def test_a_living_process_is_not_gone() -> None:
-    assert not lock.gone({"owner": lock.owner(os.getpid())})
-
-
-def test_a_process_that_ended_is_gone_even_before_its_parent_asked() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    holder = {"owner": lock.owner(child.pid)}
-    alive_was_gone = lock.gone(holder)
-    child.kill()
-    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # leaves the zombie
-    zombie_was_gone = lock.gone(holder)
-    child.communicate()
-    assert (alive_was_gone, zombie_was_gone, lock.gone(holder)) == (False, True, True)
-
-
-def test_a_process_id_that_was_given_out_again_does_not_keep_the_lock() -> None:
-    mine = lock.owner(os.getpid())
-    assert lock.gone({"owner": mine | {"process": mine["process"] - 1}})
-
-
-def test_of_another_machine_or_boot_nothing_is_proven() -> None:
-    other = {"boot": "00000000-0000-0000-0000-000000000000", "process": 1}
-    assert not lock.gone({"owner": lock.owner(os.getpid()) | other})
-    assert not lock.gone({"run": "without an owner"})
