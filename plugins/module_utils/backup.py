@@ -9,24 +9,32 @@ has not happened, and what it left behind is found again by content.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from .backup_archive import DOCUMENT, IMAGES_FILE
-from .backup_contents import BackupError, Contents, Image, Tree
+from .backup_contents import BackupError, Contents, Image, Tree, real_sources
 from .backup_document import document, page
+from .backup_lock import alone
 from .backup_pause import flush_database, paused
-from .backup_retention import FILES, IMAGE, VOLUME, WARM, Keep, images_held, orphans, runs
+from .backup_retention import (
+    FILES,
+    IMAGE,
+    VOLUME,
+    WARM,
+    Keep,
+    images_held,
+    orphans,
+    runs,
+    unix_time,
+)
 from .backup_room import existing
 from .backup_survey import Survey, survey
 from .restic import Restic, Saved
@@ -226,7 +234,7 @@ class Backup:
                     "sizes": {
                         tree.path: plan.before.apparent(tree.path) for tree in self.contents.trees
                     },
-                    "real": _real_sources(self.contents),
+                    "real": real_sources(self.contents),
                 }
             ),
         }
@@ -265,31 +273,6 @@ class Backup:
             self.restic.prune()
 
 
-@contextlib.contextmanager
-def alone(home: Path, run: str) -> Iterator[None]:
-    """One backup, verification or restore at a time per repository. Raises BackupError."""
-    try:
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = (home / "lock").open("a+", encoding="utf-8")
-    except OSError as error:
-        raise BackupError(
-            f"{home} cannot be written ({error.strerror}); mend that, or set `backup_dir` to "
-            "another folder"
-        ) from None
-    with lock as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise BackupError(
-                f"run {file.read() or '?'} uses this repository just now; wait until it is over"
-            ) from None
-        file.truncate(0)
-        file.write(run)
-        file.flush()
-        yield
-
-
 def refuse_without_room(plan: Plan, restic: Restic) -> None:
     """Raises BackupError before anything is written."""
     if plan.free is not None and plan.free < plan.needed:
@@ -300,28 +283,9 @@ def refuse_without_room(plan: Plan, restic: Restic) -> None:
         )
 
 
-def _real_sources(contents: Contents) -> dict[str, str]:
-    """Where the sources of mounts really lie: what is saved is the place, not a link to it."""
-    sources = {
-        str(mount["Source"])
-        for item in contents.containers
-        for mount in item.get("Mounts") or ()
-        if mount.get("Source")
-    }
-    return {source: os.path.realpath(source) for source in sources}
-
-
 def _survey(trees: Sequence[Tree]) -> Survey:
     return survey(tree.path for tree in trees)
 
 
 def _parent(warm: Sequence[Saved]) -> str:
     return warm[0].snapshot if warm else ""
-
-
-def unix_time(time_of_restic: str) -> float:
-    """Restic's time as Unix time, to the microsecond."""
-    # It writes nanoseconds without the zeros at their end; Python 3.10 reads only whole seconds.
-    whole, fraction, zone = re.split(r"(\.\d+|(?=Z|[+-]\d\d:))", time_of_restic, maxsplit=1)
-    moment = datetime.fromisoformat(whole + zone.replace("Z", "+00:00")).timestamp()
-    return moment + float(fraction or 0)

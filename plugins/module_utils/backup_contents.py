@@ -235,3 +235,14 @@ def _may_hold_calls(container: dict[str, Any], talking: Sequence[str]) -> bool:
         # Another agent, which no setting names: whoever has LiveKit's keys may be in a room.
         or any(item.startswith("LIVEKIT_") for item in container["Config"].get("Env") or ())
     )
+
+
+def real_sources(contents: Contents) -> dict[str, str]:
+    """Where the sources of mounts really lie: what is saved is the place, not a link to it."""
+    sources = {
+        str(mount["Source"])
+        for item in contents.containers
+        for mount in item.get("Mounts") or ()
+        if mount.get("Source")
+    }
+    return {source: os.path.realpath(source) for source in sources}

@@ -1,13 +1,8 @@
-"""A stack put back as a backup has it: whole or in part, on the same host or an empty one.
-
-Each tree is restored beside its place and moved there when it is complete; what was there is kept
-until then, so that a restore that fails leaves the place as it was.
-"""
+"""A stack put back as a backup has it: whole or in part, on the same host or an empty one."""
 
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +11,7 @@ from typing import Any
 from .backup_archive import Archive, NotWholeError
 from .backup_contents import BackupError, Image, Tree, containers_of, labels_of
 from .backup_launch import Launcher, endpoints, exact
+from .backup_put_back import put_back
 from .backup_rehearsal import load
 from .stack import COLOUR, PROJECT, SERVICE, STACK
 
@@ -268,51 +264,3 @@ def starting_order(container: dict[str, Any]) -> tuple[int, str]:
         return (1 if labels.get(COLOUR) == "gateway" else 2), container["Name"]
     early = "livekit-server" in image or SERVICE not in labels or PROJECT not in labels
     return (0 if early else 2), container["Name"]
-
-
-def put_back(archive: Archive, tree: Tree, place: Path) -> None:
-    """Restore a tree beside its place and let it take the place. Raises NotWholeError: then the
-    place is as it was."""
-    fresh, old = (place.parent / f".{place.name}.releve-{kind}" for kind in ("new", "old"))
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if os.path.lexists(old) and not os.path.lexists(place):
-            old.rename(place)  # of a restore that was killed in between
-        for leftover in (fresh, old):
-            _remove(leftover)
-        fresh.mkdir(mode=0o700)  # nobody else reads it meanwhile, or puts a link in its way
-        try:
-            complaints = archive.restore([tree], fresh)
-            copy = fresh / tree.path.lstrip("/")
-            if complaints or not os.path.lexists(copy):
-                why = complaints[0] if complaints else "it is not in the backup"
-                raise NotWholeError(
-                    f"{tree.path} cannot be restored whole, and was left as it is: {why}"
-                )
-            _exchange(copy, place, old)
-        finally:
-            _remove(fresh)
-        _remove(old)
-    except OSError as error:
-        raise NotWholeError(
-            f"{place} cannot be replaced ({error.strerror}), and was left as it is; a mount point "
-            "can only be restored when it is unmounted"
-        ) from error
-
-
-def _exchange(copy: Path, place: Path, old: Path) -> None:
-    if os.path.lexists(place):
-        place.rename(old)
-    try:
-        copy.rename(place)
-    except OSError:
-        if os.path.lexists(old):
-            old.rename(place)
-        raise
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

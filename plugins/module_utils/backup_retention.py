@@ -3,8 +3,10 @@ them, oldest first, in; ids out."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 # The first tag of each snapshot says what it is. WARM is read before a pause, to shorten it.
@@ -61,3 +63,11 @@ def orphans(snapshots: Sequence[Snapshot]) -> list[str]:
         or (is_kind(item, VOLUME) and item["id"][:8] not in volumes)
         or is_kind(item, WARM)
     ]
+
+
+def unix_time(time_of_restic: str) -> float:
+    """Restic's time as Unix time, to the microsecond."""
+    # It writes nanoseconds without the zeros at their end; Python 3.10 reads only whole seconds.
+    whole, fraction, zone = re.split(r"(\.\d+|(?=Z|[+-]\d\d:))", time_of_restic, maxsplit=1)
+    moment = datetime.fromisoformat(whole + zone.replace("Z", "+00:00")).timestamp()
+    return moment + float(fraction or 0)

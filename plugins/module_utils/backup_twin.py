@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from .backup_archive import Archive
 from .backup_contents import CONFIG_FILES, ENV_FILES, WORKING_DIR, BackupError, labels_of
 from .backup_launch import Launcher, aliases, rehearsed
+from .backup_put_back import put_back
 from .backup_rehearsal import await_registration, load, sources_of
-from .backup_restore import put_back, starting_order
+from .backup_restore import starting_order
 from .backup_room import need_room
 from .stack import PROJECT, SERVICE, STACK
 

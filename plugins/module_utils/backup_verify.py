@@ -9,11 +9,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from .backup import alone, unix_time
 from .backup_archive import Archive, open_archive, prove_images
 from .backup_compare import compare
 from .backup_contents import BackupError
-from .backup_retention import runs
+from .backup_lock import alone
+from .backup_retention import runs, unix_time
 from .backup_room import need_room
 from .restic import Restic, ResticError
 

@@ -45,9 +45,9 @@ branch: {description: Whether the branch was made now., returned: when made, typ
 
 from pathlib import Path
 
-from ansible.module_utils.backup import alone
 from ansible.module_utils.backup_archive import open_archive
 from ansible.module_utils.backup_contents import BackupError
+from ansible.module_utils.backup_lock import alone
 from ansible.module_utils.backup_settings import REPOSITORY, repository
 from ansible.module_utils.backup_twin import Twin, ensure_branch
 from ansible.module_utils.basic import AnsibleModule

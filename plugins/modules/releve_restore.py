@@ -54,9 +54,9 @@ started: {description: Whether the agent runs and is registered., returned: succ
 
 import time
 
-from ansible.module_utils.backup import alone
 from ansible.module_utils.backup_archive import open_archive
 from ansible.module_utils.backup_contents import BackupError, containers_of, labels_of
+from ansible.module_utils.backup_lock import alone
 from ansible.module_utils.backup_rehearsal import await_registration
 from ansible.module_utils.backup_restore import PARTS, Restore
 from ansible.module_utils.backup_room import need_room

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from module_utils.backup import alone, unix_time
 from module_utils.backup_archive import IMAGES_FILE
 from module_utils.backup_contents import BackupError, Tree
-from module_utils.backup_retention import Keep, images_held, runs
+from module_utils.backup_lock import alone
+from module_utils.backup_retention import Keep, images_held, runs, unix_time
 from module_utils.backup_survey import survey
 from module_utils.restic import Restic, ResticError
 

@@ -10,7 +10,7 @@ import pytest
 
 from module_utils.backup_archive import NotWholeError, open_archive
 from module_utils.backup_contents import BackupError
-from module_utils.backup_restore import put_back
+from module_utils.backup_put_back import put_back
 from module_utils.backup_room import need_room
 
 from .backup_standin import Site, empty_repository, flip_a_byte, site
