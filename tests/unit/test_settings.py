@@ -1,0 +1,76 @@
+"""Settings: the page is that of today's roles, and what nobody reads is refused by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from releve.settings import page, settings, unknown
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_is_that_of_todays_roles() -> None:
+    again = "python -m releve.settings > docs/settings.md"
+    assert (ROOT / "docs/settings.md").read_text() == page(ROOT / "roles"), again
+
+
+def test_each_setting_is_listed_once() -> None:
+    names = [one.name for found in settings(ROOT / "roles").values() for one in found]
+    assert len(names) == len(set(names)) > 50
+
+
+def test_a_setting_has_type_default_and_choices(tmp_path: Path) -> None:
+    meta = tmp_path / "agent" / "meta"
+    meta.mkdir(parents=True)
+    options = {
+        "agent_kind": {"type": "str", "choices": ["a", "b"], "description": "Of a | b."},
+        "agent_all": {"type": "list", "elements": "str", "default": [], "description": "All."},
+        "agent_given": {"type": "str", "required": True, "description": "By the caller."},
+        "agent_own": {"type": "str", "description": "Computed; for the role itself."},
+    }
+    spec = {"argument_specs": {"main": {"options": options}}}
+    (meta / "argument_specs.yml").write_text(yaml.safe_dump(spec))
+    lines = [line for line in page(tmp_path).splitlines() if line.startswith("| `agent_")]
+    assert lines == [
+        "| `agent_all` | list of str | `[]` | All. |",
+        "| `agent_kind` | str | – | Of a \\| b. One of `a`, `b`. |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("media_probe_cals", "media_probe_calls"),
+        ("sentinel_calls", "sentinels_calls"),
+        ("backup_repo", "backup_repository"),
+        ("stack_name", "stack"),
+        ("canary_second", "canary_seconds"),
+    ],
+)
+def test_a_name_that_nobody_reads_is_refused_with_the_nearest(name: str, nearest: str) -> None:
+    (said,) = unknown([name], ROOT)
+    assert said == f"{name} is no setting of Relève; the nearest is {nearest}"
+
+
+def test_what_is_the_users_own_or_ours_is_not_refused() -> None:
+    own = ["my_var", "ansible_host", "agent_naem"]
+    facts = ["stack_now", "images_found", "releve_run_id", "stack_verb", "backup_keep"]
+    assert unknown(own + facts, ROOT) == []
+
+
+@pytest.mark.parametrize("of", ["inventories", "molecule"])
+def test_what_our_own_inventories_set_is_known(of: str) -> None:
+    """Of every file with variables, all keys: a host's name is none of ours either."""
+
+    def keys(read: object) -> set[str]:
+        if isinstance(read, dict):
+            return {str(key) for key in read}.union(*map(keys, read.values()))
+        return set()
+
+    files = sorted((ROOT / of).rglob("*.yml"))
+    assert files
+    found = set().union(*(keys(yaml.safe_load(path.read_text())) for path in files))
+    assert unknown(found, ROOT) == []
