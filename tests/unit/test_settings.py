@@ -9,6 +9,8 @@ import yaml
 
 from releve.settings import page, settings, unknown
 
+from .ansible_play import played
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -74,3 +76,49 @@ def test_what_our_own_inventories_set_is_known(of: str) -> None:
     assert files
     found = set().union(*(keys(yaml.safe_load(path.read_text())) for path in files))
     assert unknown(found, ROOT) == []
+
+
+def opened(folder: Path, *options: str) -> str:
+    """What a play says that opens a run on this repository's role, its lock in that folder."""
+    (folder / "play.yml").write_text(
+        "- hosts: localhost\n  gather_facts: false\n  tasks:\n"
+        "    - ansible.builtin.include_role: {name: stack, tasks_from: open, public: true}\n"
+        "      vars: {stack_verb: probe}\n"
+    )
+    done = played(
+        folder,
+        *(f"--extra-vars=releve_lock={folder}/lock", f"--extra-vars=releve_reports={folder}"),
+        *options,
+        ANSIBLE_ACTION_PLUGINS=str(ROOT / "plugins/action"),
+        ANSIBLE_LIBRARY=str(ROOT / "plugins/modules"),
+        ANSIBLE_MODULE_UTILS=str(ROOT / "plugins/module_utils"),
+        ANSIBLE_ROLES_PATH=str(ROOT / "roles"),
+    )
+    said = " ".join((done.stdout + done.stderr).split())
+    assert (done.returncode == 0) is (folder / "lock").exists(), said
+    return said
+
+
+def test_a_run_with_a_misspelt_setting_takes_no_lock(tmp_path: Path) -> None:
+    said = opened(tmp_path, "--extra-vars=media_probe_cals=3")
+    assert "media_probe_cals is no setting of Relève; the nearest is media_probe_calls" in said
+    assert not (tmp_path / "lock").exists()
+
+
+def test_a_run_with_known_settings_begins(tmp_path: Path) -> None:
+    opened(tmp_path, "--extra-vars=media_probe_calls=3", "--extra-vars=my_own=1")
+    assert (tmp_path / "lock").exists()
+
+
+def test_another_release_of_ansible_is_told_which_one_works(tmp_path: Path) -> None:
+    """The plugin in a tree of its own, which wants one that never was."""
+    for name in ("plugins/action/releve_settings.py", "meta/runtime.yml"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text((ROOT / name).read_text().replace(">=2.19.0", ">=2.0,<2.1"))
+    (tmp_path / "play.yml").write_text(
+        "- hosts: localhost\n  gather_facts: false\n  tasks: [{releve_settings: }]\n"
+    )
+    done = played(tmp_path, ANSIBLE_ACTION_PLUGINS=str(tmp_path / "plugins/action"))
+    said = " ".join((done.stdout + done.stderr).split())
+    assert done.returncode != 0
+    assert "Relève works with >=2.0,<2.1,<2.20.0: `make venv` installs one" in said
