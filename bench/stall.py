@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bystanders import Bystander, Line, bystanders, read
+from people.bystanders import Bystander, Line, bystanders, read
 from figures import figure, write
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,7 +113,7 @@ def _arguments() -> argparse.Namespace:
 
 def _watch(colour: str, victim: str, asked: argparse.Namespace, folder: Path) -> Watched:
     statistics_file = folder / "agent.jsonl"
-    script = Path(__file__).with_name("stall_agent.py") if colour == "blue" else None
+    script = Path(__file__).parent / "people" / "stall_agent.py" if colour == "blue" else None
     with harness.running_server(folder) as server:
         agent = harness.start_agent(
             colour,

@@ -18,11 +18,11 @@ from typing import Any
 import docker
 import numpy as np
 
-from bystanders import Bystander, Line, bystanders, read
+from people.bystanders import Bystander, Line, bystanders, read
 from figures import figure, keep, machine, write
 from releve.probe.record import summarise
-from weight_host import WHO, Host
-from weight_run import Run, Step, busy, play
+from weighing.host import WHO, Host
+from weighing.run import Run, Step, busy, play
 
 STACK = "eloquence"
 PROJECT = Path("/opt") / STACK

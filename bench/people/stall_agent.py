@@ -10,7 +10,7 @@ import os
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "agent_src" / "blue"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agent_src" / "blue"))
 
 import agent
 from livekit import rtc

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bystanders import Line, end, read, running
+from people.bystanders import Line, end, read, running
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 REPORTS = ROOT / "var" / "reports"
 LOGS = ROOT / "var" / "bench"
 
