@@ -25,10 +25,10 @@ from figures import figure, write
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "plugins"))
 
-from module_utils.backup import Backup  # noqa: E402
-from module_utils.backup_archive import IMAGES_FILE  # noqa: E402
-from module_utils.backup_contents import read_contents  # noqa: E402
-from module_utils.restic import Restic  # noqa: E402
+from module_utils.backup.archive import IMAGES_FILE  # noqa: E402
+from module_utils.backup.contents import read_contents  # noqa: E402
+from module_utils.backup.snapshot import Backup  # noqa: E402
+from module_utils.restic.repository import Restic  # noqa: E402
 
 NAME = f"releve-bench-{os.getpid()}"
 LABEL = f"com.docker.compose.project={NAME}"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from integration import harness  # noqa: E402
-from releve.probe.room import Server  # noqa: E402
+from releve.probe.caller.join import Server  # noqa: E402
 
 
 @dataclass(frozen=True)

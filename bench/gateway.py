@@ -27,8 +27,8 @@ import uvloop
 import yaml
 
 from figures import figure, keep, machine, write
-from protocol_load import LoadWorkers
-from protocol_server import KEYS, WAYS, server_running
+from protocol.load import LoadWorkers
+from protocol.server import KEYS, WAYS, server_running
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 

@@ -17,9 +17,9 @@ from typing import Any
 
 from coaches import coaches
 from figures import figure, write
-from releve.probe import conversation
-from releve.probe.call import Call, new_room_name
-from releve.probe.room import Server
+from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.join import Server
+from releve.probe.suites import conversation
 
 CALLS, AT_ONCE = 50, 5
 WARM = 10  # calls after which what is loaded once has been

@@ -19,8 +19,8 @@ import numpy as np
 
 from coaches import coaches
 from figures import figure, write
-from releve.probe import conversation
-from releve.probe.room import Server
+from releve.probe.caller.join import Server
+from releve.probe.suites import conversation
 
 CALLS = 10
 SENTENCE = Path(conversation.__file__).with_name("let-us-begin.wav")

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from people.bystanders import Bystander, Line, bystanders, read
 from figures import figure, write
+from people.bystanders import Bystander, Line, bystanders, read
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))

@@ -18,9 +18,9 @@ from typing import Any
 import docker
 import numpy as np
 
-from people.bystanders import Bystander, Line, bystanders, read
 from figures import figure, keep, machine, write
-from releve.probe.record import summarise
+from people.bystanders import Bystander, Line, bystanders, read
+from releve.probe.judgement.record import summarise
 from weighing.host import WHO, Host
 from weighing.run import Run, Step, busy, play
 

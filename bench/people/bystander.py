@@ -18,10 +18,9 @@ from collections import deque
 from pathlib import Path
 from typing import TextIO
 
+import jitter
 import numpy as np
 from livekit import api, rtc
-
-import jitter
 
 RATE, FRAME = 48_000, 960  # 20 ms
 TONE, TONE_PEAK = 300, 0.0447  # Hz; -30 dBFS

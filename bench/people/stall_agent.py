@@ -13,10 +13,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "agent_src" / "blue"))
 
 import agent
+import jitter
 from livekit import rtc
 from livekit.agents import WorkerOptions, cli
-
-import jitter
 
 _echo = agent.echo
 

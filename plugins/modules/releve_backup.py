@@ -70,13 +70,13 @@ page:
 import json
 from pathlib import Path
 
-from ansible.module_utils.backup import DOCUMENT, Backup, refuse_without_room
-from ansible.module_utils.backup_contents import BackupError, read_contents
-from ansible.module_utils.backup_retention import Keep
-from ansible.module_utils.backup_settings import REPOSITORY, repository
+from ansible.module_utils.backup.contents import BackupError, read_contents
+from ansible.module_utils.backup.retention import Keep
+from ansible.module_utils.backup.settings import REPOSITORY, repository
+from ansible.module_utils.backup.snapshot import DOCUMENT, Backup, refuse_without_room
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_host import docker_client
-from ansible.module_utils.restic import ResticError
+from ansible.module_utils.restic.repository import ResticError
 
 try:
     from docker.errors import DockerException

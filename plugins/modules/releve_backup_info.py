@@ -37,10 +37,10 @@ backups:
 
 import time
 
-from ansible.module_utils.backup_settings import REPOSITORY, repository
-from ansible.module_utils.backup_verify import backups
+from ansible.module_utils.backup.settings import REPOSITORY, repository
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.restic import ResticError
+from ansible.module_utils.restic.repository import ResticError
+from ansible.module_utils.restore.verify import backups
 
 
 def main() -> None:

@@ -56,14 +56,14 @@ import os
 import shutil
 from pathlib import Path
 
-from ansible.module_utils.backup_contents import BackupError
-from ansible.module_utils.backup_launch import Launcher
-from ansible.module_utils.backup_rehearsal import start, write_keys
-from ansible.module_utils.backup_settings import REPOSITORY, repository
-from ansible.module_utils.backup_verify import verify, write_mark
+from ansible.module_utils.backup.contents import BackupError
+from ansible.module_utils.backup.settings import REPOSITORY, repository
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_host import docker_client
-from ansible.module_utils.restic import ResticError
+from ansible.module_utils.restic.repository import ResticError
+from ansible.module_utils.restore.launch import Launcher
+from ansible.module_utils.restore.rehearsal import start, write_keys
+from ansible.module_utils.restore.verify import verify, write_mark
 
 try:
     from docker.errors import DockerException

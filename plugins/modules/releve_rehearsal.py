@@ -45,14 +45,14 @@ branch: {description: Whether the branch was made now., returned: when made, typ
 
 from pathlib import Path
 
-from ansible.module_utils.backup_archive import open_archive
-from ansible.module_utils.backup_contents import BackupError
-from ansible.module_utils.backup_lock import alone
-from ansible.module_utils.backup_settings import REPOSITORY, repository
-from ansible.module_utils.backup_twin import Twin, ensure_branch
+from ansible.module_utils.backup.archive import open_archive
+from ansible.module_utils.backup.contents import BackupError
+from ansible.module_utils.backup.repository_lock import alone
+from ansible.module_utils.backup.settings import REPOSITORY, repository
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_host import docker_client
-from ansible.module_utils.restic import ResticError
+from ansible.module_utils.restic.repository import ResticError
+from ansible.module_utils.restore.scratch_copy import Twin, ensure_branch
 
 try:
     from docker.errors import DockerException

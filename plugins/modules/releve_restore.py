@@ -54,16 +54,16 @@ started: {description: Whether the agent runs and is registered., returned: succ
 
 import time
 
-from ansible.module_utils.backup_archive import open_archive
-from ansible.module_utils.backup_contents import BackupError, containers_of, labels_of
-from ansible.module_utils.backup_lock import alone
-from ansible.module_utils.backup_rehearsal import await_registration
-from ansible.module_utils.backup_restore import PARTS, Restore
-from ansible.module_utils.backup_room import need_room
-from ansible.module_utils.backup_settings import REPOSITORY, repository
+from ansible.module_utils.backup.archive import open_archive
+from ansible.module_utils.backup.contents import BackupError, containers_of, labels_of
+from ansible.module_utils.backup.disk_space import need_room
+from ansible.module_utils.backup.repository_lock import alone
+from ansible.module_utils.backup.settings import REPOSITORY, repository
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_host import docker_client
-from ansible.module_utils.restic import ResticError
+from ansible.module_utils.restic.repository import ResticError
+from ansible.module_utils.restore.rehearsal import await_registration
+from ansible.module_utils.restore.restore import PARTS, Restore
 from ansible.module_utils.stack import COLOUR, SERVICE
 
 try:

@@ -16,11 +16,11 @@ import numpy as np
 from livekit import api
 from livekit.api.room_service import RoomService
 
-from releve.probe import conversation
-from releve.probe.call import Call, new_room_name
-from releve.probe.conversation import voices
-from releve.probe.room import Server
-from releve.probe.transcripts import Transcripts, plain
+from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.join import Server
+from releve.probe.caller.transcripts import Transcripts, plain
+from releve.probe.suites import conversation
+from releve.probe.suites.conversation import voices
 
 SENTENCE = Path(conversation.__file__).with_name("let-us-begin.wav")
 GREETING = "Hello, I am your speaking coach. When you are ready, say: let us begin."

@@ -20,12 +20,12 @@ from typing import Any
 import docker
 import pytest
 
-from module_utils.backup import Backup
-from module_utils.backup_archive import open_archive, prove_images
-from module_utils.backup_contents import BackupError, Contents, read_contents
-from module_utils.backup_restore import PARTS, Restore
-from module_utils.backup_twin import BRANCH, Twin, ensure_branch
-from module_utils.restic import Restic, ResticError
+from module_utils.backup.archive import open_archive, prove_images
+from module_utils.backup.contents import BackupError, Contents, read_contents
+from module_utils.backup.snapshot import Backup
+from module_utils.restic.repository import Restic, ResticError
+from module_utils.restore.restore import PARTS, Restore
+from module_utils.restore.scratch_copy import BRANCH, Twin, ensure_branch
 from unit.backup_standin import empty_repository, flip_a_byte
 
 from .tiny_image import tiny_image
@@ -401,7 +401,7 @@ def test_a_copy_to_rehearse_on_shares_nothing_with_the_stack_and_goes_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The tiny image's agent has no server to register at; the playbook waits for a real one.
-    monkeypatch.setattr("module_utils.backup_twin.await_registration", lambda agent: None)
+    monkeypatch.setattr("module_utils.restore.scratch_copy.await_registration", lambda agent: None)
     stack.backup("run1")
     before = shape(stack.container)
     twin = Twin(stack.client, stack.name, stack.restic.home / "rehearsal")

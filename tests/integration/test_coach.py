@@ -17,10 +17,11 @@ from integration import harness
 from integration.faulty_services import Fault, FaultyServices
 from integration.test_probe import RELEVE
 from ports import free_port
-from releve.probe import conversation, signal
-from releve.probe.call import Call, new_room_name
-from releve.probe.room import Server
-from releve.probe.transcripts import Transcripts, plain
+from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.join import Server
+from releve.probe.caller.transcripts import Transcripts, plain
+from releve.probe.media import signal
+from releve.probe.suites import conversation
 
 SENTENCE = Path(conversation.__file__).with_name("let-us-begin.wav")
 SORRY = "i am sorry i have a problem"

@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from integration import harness
-from releve.probe import signal
-from releve.probe.call import Call, new_room_name
-from releve.probe.room import Server
+from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.join import Server
+from releve.probe.media import signal
 
 BOT = harness.ROOT / "agent_src" / "direct" / "agent.py"
 SECONDS = 30.0

@@ -19,7 +19,7 @@ from livekit.protocol import agent as proto
 
 from integration import harness
 from integration.gateway_process import Gateway, until
-from releve.gateway import upstream
+from releve.gateway.server import connection
 from unit.gateway_standin import StandInWorker, registered
 
 NAME = "rooms"
@@ -74,7 +74,7 @@ async def house(livekit_server: harness.LiveKit, tmp_path: Path) -> AsyncIterato
 async def test_a_busy_worker_that_has_not_refused_is_asked(house: House) -> None:
     """The server would not ask for itself; and to the gateway a burst of rooms looks like this."""
     worker = await house.worker(load=0.9)
-    await asyncio.sleep(upstream.REPORT_SECONDS * 1.5)  # by then the server has heard of it
+    await asyncio.sleep(connection.REPORT_SECONDS * 1.5)  # by then the server has heard of it
     room = await house.room()
     await until("the room's job", lambda: worker.rooms == [room])
 

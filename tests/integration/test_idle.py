@@ -6,9 +6,9 @@ import pytest
 
 from integration.harness import LiveKit
 from releve.keys import Keys
-from releve.probe import idle
-from releve.probe.call import Call, new_room_name
-from releve.probe.room import Server, ServerError
+from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.join import Server, ServerError
+from releve.probe.suites import idle
 
 
 async def test_a_room_with_somebody_in_it_is_a_call(livekit_server: LiveKit) -> None:

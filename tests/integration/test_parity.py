@@ -12,7 +12,7 @@ import pytest
 
 from integration import harness
 from integration.conversations import CALLS, Evidence, converse
-from releve.probe.room import Server
+from releve.probe.caller.join import Server
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ import pytest
 from integration.harness import FAULTY, Faulty, LiveKit, Process, write_keys
 from ports import free_port
 from releve.keys import Keys
-from releve.probe import record
+from releve.probe.judgement import record
 
 RELEVE = Path(sys.executable).parent / "releve"
 # Is it heard at all? Long enough that a busy machine's worst second does not decide it.

@@ -11,8 +11,8 @@ import pytest
 
 from integration.harness import Faulty, LiveKit
 from integration.test_probe import RELEVE
-from releve.probe.refusals import refusals
-from releve.probe.room import Server
+from releve.probe.caller.bad_tokens import refusals
+from releve.probe.caller.join import Server
 
 
 def probe_connect(server: LiveKit, *more: str) -> subprocess.CompletedProcess[str]:

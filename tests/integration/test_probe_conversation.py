@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from integration.harness import Faulty
-from releve.probe import conversation, gates
-from releve.probe.room import Server
+from releve.probe.caller.join import Server
+from releve.probe.judgement import gates
+from releve.probe.suites import conversation
 
 
 async def test_an_echo_is_no_conversation(faulty: Faulty, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from integration.harness import ROOT, LiveKit
 from integration.test_probe import A_FEW, StartAgent, probe_echo
-from releve.probe import conversation
-from releve.probe.room import Server
+from releve.probe.caller.join import Server
+from releve.probe.suites import conversation
 from releve.upgrade.engine import upgrade
 from releve.upgrade.gone import GONE, MOVED
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from module_utils.backup import Backup
-from module_utils.backup_contents import Contents, Image, Tree
-from module_utils.backup_retention import Keep
-from module_utils.restic import Restic
+from module_utils.backup.contents import Contents, Image, Tree
+from module_utils.backup.retention import Keep
+from module_utils.backup.snapshot import Backup
+from module_utils.restic.repository import Restic
 
 from .quick_key import make_quick
 

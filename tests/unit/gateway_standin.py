@@ -21,8 +21,8 @@ from livekit.protocol import agent_dispatch as proto_dispatch
 from livekit.protocol import models
 
 from ports import free_port
-from releve.gateway import tokens
-from releve.gateway.keyring import Keyring
+from releve.gateway.auth import tokens
+from releve.gateway.auth.api_keys import Keyring
 from releve.keys import Keys
 
 KEYS = Keys("key", "secret-of-more-than-thirty-two-bytes")

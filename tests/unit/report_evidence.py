@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from releve.probe import gates
+from releve.probe.judgement import gates
 
 # The target's clock and the control node's differ, as they do on two machines.
 TARGET, CONTROL = 50_000.0, 900.0

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from releve.probe import apart
-from releve.probe.room import ServerError
+from releve.probe.caller.join import ServerError
+from releve.probe.host import isolated_process
 
 
 def begin(tries: Path) -> int:
@@ -33,16 +33,16 @@ async def refuse() -> int:
 
 @pytest.mark.parametrize("times", [0, 1])
 async def test_one_crash_is_survived_and_told(tmp_path: Path, times: int) -> None:
-    assert await apart.run(crash, times, tmp_path) == (times, times)
+    assert await isolated_process.run(crash, times, tmp_path) == (times, times)
 
 
 async def test_two_crashes_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(apart.CrashError, match="crashed 2 times"):
-        await apart.run(crash, 9, tmp_path)
+    with pytest.raises(isolated_process.CrashError, match="crashed 2 times"):
+        await isolated_process.run(crash, 9, tmp_path)
     assert begin(tmp_path) == 2
 
 
 async def test_an_error_is_no_crash_and_keeps_what_it_says() -> None:
     with pytest.raises(ServerError, match="the token is refused") as refused:
-        await apart.run(refuse)
+        await isolated_process.run(refuse)
     assert refused.value.refused

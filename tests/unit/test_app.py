@@ -12,14 +12,14 @@ from aiohttp.test_utils import TestServer
 from livekit.protocol import models, rtc
 
 from releve.keys import Keys
-from releve.probe import gates
 from releve.probe.app import client, suite
 from releve.probe.app.answers import Answers, Asked
 from releve.probe.app.peer import WAYS, Texts
 from releve.probe.app.suite import AppCall
 from releve.probe.app.texts import Inbox, Text
-from releve.probe.echoes import Echoes
-from releve.probe.room import Server, ServerError
+from releve.probe.caller.join import Server, ServerError
+from releve.probe.judgement import gates
+from releve.probe.media.echo_search import Echoes
 
 SDP = (
     "v=0\r\nm=audio 9 X 96\r\na=rtpmap:96 opus/48000/2\r\na=fmtp:96 usedtx=1\r\nm=application 9\r\n"

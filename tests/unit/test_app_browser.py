@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from releve.keys import Keys
-from releve.probe import echoes, gates, signal
 from releve.probe.app import in_browser
-from releve.probe.room import Server
+from releve.probe.caller.join import Server
+from releve.probe.judgement import gates
+from releve.probe.media import echo_search, signal
 
 CHIRPS = 20
 
@@ -29,7 +30,7 @@ def recording(delay: float, room: str = "room", began: float = 2.345) -> bytes:
 @pytest.mark.parametrize("delay", [0.05, 0.123, 0.4])
 def test_a_known_delay_is_found_in_the_pages_recording(delay: float) -> None:
     said = in_browser.heard_in(recording(delay), "room", CHIRPS)
-    found = echoes.analyse(said, 1.2)
+    found = echo_search.analyse(said, 1.2)
     assert len(found.rtts_ms) == CHIRPS
     assert found.rtts_ms == pytest.approx([delay * 1000] * CHIRPS, abs=0.1)
     assert found.longest_silence_ms < 25

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from releve.probe import arrivals, capacity
+from releve.probe.host import capacity
+from releve.probe.suites import arrivals
 
 
 class Rooms:

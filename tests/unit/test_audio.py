@@ -7,8 +7,8 @@ import time
 import numpy as np
 import pytest
 
-from releve.probe import signal
-from releve.probe.audio import Voice
+from releve.probe.media import signal
+from releve.probe.media.audio import Voice
 
 BED_HERTZ = 250
 

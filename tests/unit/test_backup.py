@@ -12,12 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from module_utils.backup_archive import IMAGES_FILE
-from module_utils.backup_contents import BackupError, Tree
-from module_utils.backup_lock import alone
-from module_utils.backup_retention import Keep, images_held, runs, unix_time
-from module_utils.backup_survey import survey
-from module_utils.restic import Restic, ResticError
+from module_utils.backup.archive import IMAGES_FILE
+from module_utils.backup.contents import BackupError, Tree
+from module_utils.backup.repository_lock import alone
+from module_utils.backup.retention import Keep, images_held, runs, unix_time
+from module_utils.backup.survey import survey
+from module_utils.restic.repository import Restic, ResticError
 
 from .backup_standin import Site, empty_repository, files_of, site
 
@@ -199,7 +199,7 @@ def test_what_a_database_writes_on_after_it_has_saved_itself_is_read_again_and_n
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.trees[1] = Tree("volume", "data", str(site.volume), databases=("redis",))
-    monkeypatch.setattr("module_utils.backup.flush_database", lambda client, name: True)
+    monkeypatch.setattr("module_utils.backup.snapshot.flush_database", lambda client, name: True)
     real = Restic.backup
 
     def backup(self: Restic, paths: list[str], tags: list[str], parent: str = "") -> object:
@@ -281,7 +281,7 @@ def test_an_engine_that_stays_away_from_paused_writers_is_said_so(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("module_utils.backup_pause.WAKE_TRIES", 1)
+        patch.setattr("module_utils.backup.pause.WAKE_TRIES", 1)
         leave(site, patch, 99)
         with pytest.raises(BackupError, match=r"notes stood still; .* `docker unpause notes`"):
             site.backup("run1").go()
@@ -308,7 +308,7 @@ def test_times_of_restic_are_read_whatever_their_digits(text: str, seconds: floa
 
 PAUSER = """
 import time
-from module_utils.backup_pause import paused
+from module_utils.backup.pause import paused
 with paused(["notes"]):
     print("paused", flush=True)
     time.sleep(600)

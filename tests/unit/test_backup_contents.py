@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from docker.errors import APIError
 
-from module_utils.backup_contents import BackupError, Tree, read_contents
-from module_utils.backup_document import document, page
-from module_utils.backup_pause import flush_database
-from module_utils.backup_settings import repository
-from module_utils.backup_twin import refuse_strangers
+from module_utils.backup.contents import BackupError, Tree, read_contents
+from module_utils.backup.document import document, page
+from module_utils.backup.pause import flush_database
+from module_utils.backup.settings import repository
+from module_utils.restore.scratch_copy import refuse_strangers
 
 PROJECT = "com.docker.compose.project"
 

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from module_utils.backup_archive import NotWholeError, open_archive
-from module_utils.backup_contents import BackupError
-from module_utils.backup_put_back import put_back
-from module_utils.backup_room import need_room
+from module_utils.backup.archive import NotWholeError, open_archive
+from module_utils.backup.contents import BackupError
+from module_utils.backup.disk_space import need_room
+from module_utils.restore.put_back import put_back
 
 from .backup_standin import Site, empty_repository, flip_a_byte, site
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from module_utils import backup_compare
-from module_utils.backup_archive import open_archive, prove_images
-from module_utils.backup_compare import compare
-from module_utils.backup_contents import BackupError
-from module_utils.backup_verify import backups, verify, write_mark
+from module_utils.backup.archive import open_archive, prove_images
+from module_utils.backup.contents import BackupError
+from module_utils.restore import compare as comparing
+from module_utils.restore.compare import compare
+from module_utils.restore.verify import backups, verify, write_mark
 
 from .backup_standin import Site, empty_repository, flip_a_byte, site
 
@@ -114,7 +114,7 @@ def test_what_goes_or_moves_meanwhile_proves_nothing(
         (live / "new").rmdir()
     (live / "folder").rename(live / "renamed")  # what is in it has not changed since
     (live / "renamed").chmod(0o750)  # not every file system counts a rename as a change
-    real = backup_compare._difference
+    real = comparing._difference
 
     def difference(one: Path, *given: Any) -> str | None:
         if one.name == "other":
@@ -123,7 +123,7 @@ def test_what_goes_or_moves_meanwhile_proves_nothing(
             one.unlink()
         return real(one, *given)
 
-    monkeypatch.setattr(backup_compare, "_difference", difference)
+    monkeypatch.setattr(comparing, "_difference", difference)
     found = compare(*pair, since=past)
     assert found.different == []
     assert found.moved == 2

@@ -9,9 +9,11 @@ from collections.abc import Callable
 import pytest
 
 from releve.keys import Keys
-from releve.probe import callers, echo, meet, signal
-from releve.probe.callers import Callers
-from releve.probe.room import Server, ServerError
+from releve.probe.caller import agent_check
+from releve.probe.caller.join import Server, ServerError
+from releve.probe.media import signal
+from releve.probe.suites import callers, echo
+from releve.probe.suites.callers import Callers
 
 SERVER = Server("ws://nobody.example", Keys("key", "secret"))
 
@@ -61,10 +63,10 @@ def meets(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str | None]], None]
             trouble = next(left)
             return (None if trouble else "agent-1"), trouble
 
-        monkeypatch.setattr(meet, "agent", agent)
+        monkeypatch.setattr(agent_check, "agent", agent)
 
     monkeypatch.setattr(callers, "Call", Line)
-    monkeypatch.setattr(meet, "troubled", lambda _call: False)
+    monkeypatch.setattr(agent_check, "troubled", lambda _call: False)
     return set_to
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releve.probe import capacity
+from releve.probe.host import capacity
 
 CORES = st.integers(1, 64)
 

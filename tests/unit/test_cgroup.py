@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from module_utils.cgroup import memory_folder
-from releve.probe import memory
+from releve.probe.host import container_memory
 
 ONE = "31 23 0:28 / {} rw,relatime - tmpfs tmpfs rw\n"
 V1 = "35 31 0:32 / {}/memory rw,nosuid shared:9 - cgroup cgroup rw,memory\n"
@@ -58,11 +58,11 @@ def test_what_cannot_be_seen_is_none(tmp_path: Path, pid: int, mounts: str, cgro
 def test_cache_that_nobody_misses_is_not_counted(tmp_path: Path, charged: str, stat: str) -> None:
     (tmp_path / charged).write_text("1000\n")
     (tmp_path / "memory.stat").write_text(stat)
-    assert memory.used(tmp_path) == 700
+    assert container_memory.used(tmp_path) == 700
 
 
 def test_a_folder_that_is_no_account_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no memory account"):
-        memory.used(tmp_path)
+        container_memory.used(tmp_path)
     with pytest.raises(FileNotFoundError):
-        memory.used(tmp_path / "gone")
+        container_memory.used(tmp_path / "gone")

@@ -11,10 +11,11 @@ import pytest
 import scipy.stats
 
 from releve.keys import Keys
-from releve.probe import callers, compare, gates
-from releve.probe.compare import Heard
-from releve.probe.echoes import Said
-from releve.probe.room import Server
+from releve.probe.caller.join import Server
+from releve.probe.judgement import gates
+from releve.probe.media.echo_search import Said
+from releve.probe.suites import callers, compare
+from releve.probe.suites.compare import Heard
 
 MARGIN = gates.of("compare")[0]
 TRIALS = 200

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from releve.probe import connect, gates
-from releve.probe.connect import Joined
-from releve.probe.refusals import Refusal
+from releve.probe.caller.bad_tokens import Refusal
+from releve.probe.judgement import gates
+from releve.probe.suites import connect
+from releve.probe.suites.connect import Joined
 
 REFUSED = [Refusal(token, True, "refuses") for token in ("forged", "expired", "no leave", "other")]
 COST: dict[str, float | None] = {"cpu_s": 0.5, "cores_per_call": 0.05}

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from releve.probe import conversation, gates, signal
-from releve.probe.conversation import Talk
-from releve.probe.transcripts import plain
+from releve.probe.caller.transcripts import plain
+from releve.probe.judgement import gates
+from releve.probe.media import signal
+from releve.probe.suites import conversation
+from releve.probe.suites.conversation import Talk
 from releve.report.schema import Probe
 
 JUDGES = gates.of("conversation")

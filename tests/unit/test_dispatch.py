@@ -16,12 +16,14 @@ import jwt
 import pytest
 from livekit.protocol import agent as proto
 
-from releve.gateway import dispatch, policy, roster
+from releve.gateway import policy
 from releve.gateway.config import GatewayConfig
-from releve.gateway.dispatch import Dispatcher
-from releve.gateway.key import Key
+from releve.gateway.dispatch import dispatcher as dispatching
+from releve.gateway.dispatch import registry
+from releve.gateway.dispatch.dispatcher import Dispatcher
+from releve.gateway.dispatch.worker import Worker
 from releve.gateway.policy import Colour, Decisions, Rules, Weights
-from releve.gateway.workers import Worker
+from releve.gateway.registration_key import Key
 from unit.gateway_standin import KEYS, RING, until
 
 
@@ -367,7 +369,7 @@ async def test_an_offer_the_server_forgot_is_forgotten_here_too(
     dispatcher: Dispatcher, server: ServerLink, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else a drain would wait for ever for a job that never began."""
-    monkeypatch.setattr(dispatch, "ASSIGNMENT_SECONDS", 0.02)
+    monkeypatch.setattr(dispatching, "ASSIGNMENT_SECONDS", 0.02)
     server.assigns = False
     join()
     await dispatcher.offer(server, PUBLIC, request("j1"))
@@ -379,7 +381,7 @@ async def test_an_offer_the_server_forgot_is_forgotten_here_too(
 async def test_an_assigned_job_is_never_forgotten(
     dispatcher: Dispatcher, server: ServerLink, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatch, "ASSIGNMENT_SECONDS", 0.0)
+    monkeypatch.setattr(dispatching, "ASSIGNMENT_SECONDS", 0.0)
     join()
     await dispatcher.offer(server, PUBLIC, request("j1"))
     await asyncio.sleep(0.01)
@@ -476,7 +478,7 @@ async def test_days_of_calls_leave_only_the_last_of_them_behind(
     monkeypatch: pytest.MonkeyPatch,
     end: str,
 ) -> None:
-    monkeypatch.setattr(roster, "KEEP_ENDED_JOBS", 10)
+    monkeypatch.setattr(registry, "KEEP_ENDED_JOBS", 10)
     server.assigns = end != "the server leaves"
     link = join()
     for number in range(100):

@@ -19,10 +19,10 @@ from livekit.protocol import agent as proto
 
 from releve.gateway import policy
 from releve.gateway.config import GatewayConfig
-from releve.gateway.dispatch import ASSIGNMENT_SECONDS, Dispatcher
-from releve.gateway.key import Key
+from releve.gateway.dispatch.dispatcher import ASSIGNMENT_SECONDS, Dispatcher
+from releve.gateway.dispatch.worker import Worker
 from releve.gateway.policy import COLOURS, Colour, Decisions, Rules, Weights
-from releve.gateway.workers import Worker
+from releve.gateway.registration_key import Key
 from unit.gateway_standin import RING
 from unit.simulated import SimulatedLoop
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from releve.probe import clarity, figures, signal
-from releve.probe.cost import Meter
+from releve.probe.host.own_cost import Meter
+from releve.probe.judgement import statistics
+from releve.probe.media import signal, snr
 
 
 def test_the_interval_of_p95_holds_the_true_one_as_often_as_it_says() -> None:
     rng = np.random.default_rng(3)
     held = 0
     for _ in range(100):
-        interval = figures.p95_interval(rng.normal(150, 10, 200).tolist())
+        interval = statistics.p95_interval(rng.normal(150, 10, 200).tolist())
         assert interval is not None
         held += interval[0] <= 150 + 1.6449 * 10 <= interval[1]
     assert held >= 85
@@ -21,8 +22,8 @@ def test_the_interval_of_p95_holds_the_true_one_as_often_as_it_says() -> None:
 
 def test_the_interval_is_the_same_for_the_same_values_and_none_for_few() -> None:
     values = [float(n) for n in range(60)]
-    assert figures.p95_interval(values) == figures.p95_interval(values)
-    assert figures.p95_interval(values[:19]) is None
+    assert statistics.p95_interval(values) == statistics.p95_interval(values)
+    assert statistics.p95_interval(values[:19]) is None
 
 
 def series(slope_a_minute: float, seconds: int, level: float) -> list[tuple[float, float]]:
@@ -34,7 +35,7 @@ def series(slope_a_minute: float, seconds: int, level: float) -> list[tuple[floa
 def test_a_known_drift_is_inside_its_interval_whatever_the_calls_levels(slope: float) -> None:
     """The second call takes the first one's place, on another jitter buffer."""
     after = [(t + 900, ms) for t, ms in series(slope, 901, 160.0)]
-    found = figures.drift([series(slope, 900, 120.0), after])
+    found = statistics.drift([series(slope, 900, 120.0), after])
     assert found is not None
     assert found.low <= slope <= found.high
     assert found.low <= found.slope <= found.high
@@ -42,14 +43,14 @@ def test_a_known_drift_is_inside_its_interval_whatever_the_calls_levels(slope: f
 
 
 def test_a_drift_of_few_values_or_no_time_is_none() -> None:
-    assert figures.drift([]) is None
-    assert figures.drift([[], [(1.0, 100.0)] * 10]) is None
-    assert figures.drift([[(1.0, 100.0)] * 50]) is None
+    assert statistics.drift([]) is None
+    assert statistics.drift([[], [(1.0, 100.0)] * 10]) is None
+    assert statistics.drift([[(1.0, 100.0)] * 50]) is None
 
 
 def test_a_spread_is_none_without_values() -> None:
-    assert figures.spread([]) is None
-    assert figures.spread([1.0, 2.0, 3.0]) == {"p50": 2.0, "p95": 2.9, "max": 3.0}
+    assert statistics.spread([]) is None
+    assert statistics.spread([1.0, 2.0, 3.0]) == {"p50": 2.0, "p95": 2.9, "max": 3.0}
 
 
 @pytest.mark.parametrize("snr_db", [20.0, 10.0, 0.0])
@@ -66,12 +67,12 @@ def test_the_snr_is_the_one_that_was_made_and_the_bed_is_no_noise(
         heard += np.fft.irfft(np.fft.rfft(chirp, 9600) * turn)
         level = np.sqrt(np.mean(np.square(chirp))) * 10 ** (-snr_db / 20)
         heard += rng.normal(0, level, 9600)
-        found.append(clarity.snr_db(chirp, heard.astype(np.float32), place, 300))
+        found.append(snr.snr_db(chirp, heard.astype(np.float32), place, 300))
     assert np.median(found) == pytest.approx(snr_db, abs=0.5)
 
 
 def test_silence_is_not_clear() -> None:
-    assert clarity.snr_db(signal.chirp(1), np.zeros(5000, np.float32), 10.0, 300) <= 0
+    assert snr.snr_db(signal.chirp(1), np.zeros(5000, np.float32), 10.0, 300) <= 0
 
 
 def test_work_costs_cpu_and_is_shared_out_among_the_calls() -> None:

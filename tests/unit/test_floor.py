@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from releve.probe import floor
-from releve.probe import signal as sg
-from releve.probe.echoes import Frames
+from releve.probe.caller import floor
+from releve.probe.media import signal as sg
+from releve.probe.media.echo_search import Frames
 
 Said = list[tuple[sg.Samples, float]]
 

@@ -11,8 +11,10 @@ import typer
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from releve.probe import echo, gates, options
-from releve.probe.gates import Gate
+from releve.probe.cli import options
+from releve.probe.judgement import gates
+from releve.probe.judgement.gates import Gate
+from releve.probe.suites import echo
 
 SUITES = ("connect", "network", "app", "echo", "conversation", "compare", "soak", "load", "calls")
 BELOW = Gate("rtt_p95_ms_max", "RTT p95", "below", 200.0, "people talk over each other", " ms")

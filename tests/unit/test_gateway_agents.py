@@ -11,8 +11,9 @@ from livekit.protocol import agent as proto
 from livekit.protocol import models
 from typer.testing import CliRunner
 
-from releve.gateway import app, cli, drain, heal
+from releve.gateway import app, cli
 from releve.gateway.config import AgentKey, GatewayConfig
+from releve.gateway.upkeep import drain, redispatch
 from unit.gateway_running import Running
 from unit.gateway_standin import StandInServer, connected, participant, registered, until
 
@@ -152,8 +153,8 @@ async def test_a_colour_of_one_agent_is_drained_whatever_the_others_calls(
 async def test_another_agent_in_the_room_is_no_replacement_for_one_that_died(
     two: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heal, "GRACE_SECONDS", 0.02)
-    monkeypatch.setattr(heal, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(redispatch, "GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(redispatch, "LOOK_SECONDS", 0.02)
     async with registered(two.workers, two.blue, agent_name="coach") as coach:
         assert await server.dispatch("room", "coach")
         await until(lambda: coach.rooms == ["room"])

@@ -11,8 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from releve.gateway import drain, events, stream
+from releve.gateway import events
 from releve.gateway.config import GatewayConfig
+from releve.gateway.operator import sse
+from releve.gateway.upkeep import drain
 from unit.gateway_running import Running, running
 from unit.gateway_standin import StandInServer, participant, registered, until
 
@@ -230,7 +232,7 @@ async def test_every_agent_wears_its_colour_and_keeps_its_own_attributes(
 async def test_too_many_listeners_are_turned_away(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "LISTENERS", 1)
+    monkeypatch.setattr(sse, "LISTENERS", 1)
     async with listening(gateway):
         assert (await gateway.admin("GET", "/events"))[0] == 503
 

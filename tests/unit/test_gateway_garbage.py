@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from releve.gateway import garbage
+from releve.gateway.upkeep import python_gc
 
 
 class Cycle:
@@ -21,7 +21,7 @@ class Cycle:
 
 
 @asynccontextmanager
-async def kept(keeper: garbage.Garbage) -> AsyncIterator[None]:
+async def kept(keeper: python_gc.Garbage) -> AsyncIterator[None]:
     task = asyncio.create_task(keeper.run())
     await asyncio.sleep(0.02)
     try:
@@ -40,9 +40,9 @@ async def until_gone(cycle: weakref.ref[Cycle]) -> None:
 async def test_many_that_left_are_collected_and_few_are_not_worth_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(garbage, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(garbage, "WORKERS_LEFT", 3)
-    keeper = garbage.Garbage()
+    monkeypatch.setattr(python_gc, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(python_gc, "WORKERS_LEFT", 3)
+    keeper = python_gc.Garbage()
     async with kept(keeper):
         gone = weakref.ref(Cycle())
         for _ in range(2):
@@ -57,7 +57,7 @@ async def test_many_that_left_are_collected_and_few_are_not_worth_a_pause(
 
 async def test_no_offer_waits_for_a_collection_that_comes_by_itself() -> None:
     collections: list[int] = []
-    async with kept(garbage.Garbage()):
+    async with kept(python_gc.Garbage()):
         gc.callbacks.append(lambda _phase, info: collections.append(info["generation"]))
         try:
             held = [[number] for number in range(100_000)]
@@ -70,9 +70,9 @@ async def test_no_offer_waits_for_a_collection_that_comes_by_itself() -> None:
 async def test_what_many_objects_may_hide_is_collected_whoever_made_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(garbage, "LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(garbage, "OBJECTS_MADE", 50_000)
-    async with kept(garbage.Garbage()):
+    monkeypatch.setattr(python_gc, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(python_gc, "OBJECTS_MADE", 50_000)
+    async with kept(python_gc.Garbage()):
         gone = weakref.ref(Cycle())
         await asyncio.sleep(0.05)
         assert gone() is not None

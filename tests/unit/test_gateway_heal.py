@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 import pytest
 from livekit.protocol import models
 
-from releve.gateway import heal
+from releve.gateway.upkeep import redispatch
 from unit.gateway_running import Running
 from unit.gateway_standin import StandInServer, StandInWorker, participant, registered, until
 
@@ -19,10 +19,10 @@ CALLER = models.ParticipantInfo(identity="caller")
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heal, "GRACE_SECONDS", 0.02)
-    monkeypatch.setattr(heal, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(heal, "ARRIVAL_SECONDS", 0.05)
-    monkeypatch.setattr(heal, "ELSEWHERE_SECONDS", 0.05)
+    monkeypatch.setattr(redispatch, "GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(redispatch, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 0.05)
+    monkeypatch.setattr(redispatch, "ELSEWHERE_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ async def test_without_anybody_here_others_are_asked_once_and_a_newcomer_at_once
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another gateway may have a worker; ours may be back in seconds."""
-    monkeypatch.setattr(heal, "ARRIVAL_SECONDS", 60.0)
+    monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 60.0)
     await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": True})
     server.people["room"] = [CALLER]
     await call.socket.close()
@@ -165,8 +165,8 @@ async def test_one_room_is_watched_once_however_many_agents_it_lost(
     gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two watches of one room would send it two agents."""
-    monkeypatch.setattr(heal, "GRACE_SECONDS", 0.3)
-    monkeypatch.setattr(heal, "ARRIVAL_SECONDS", 60.0)
+    monkeypatch.setattr(redispatch, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 60.0)
     server.people = {"room": [CALLER]}
     async with AsyncExitStack() as stack:
         for name in ("one", "two"):
@@ -186,7 +186,7 @@ async def test_one_room_is_watched_once_however_many_agents_it_lost(
 async def test_an_agent_that_outlives_its_workers_connection_may_hang_up_like_any_other(
     gateway: Running, server: StandInServer, call: StandInWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heal, "HASTE_SECONDS", 0.1)
+    monkeypatch.setattr(redispatch, "HASTE_SECONDS", 0.1)
     await call.socket.close()
     await looked(gateway)
     server.people["room"] = [CALLER]

@@ -10,7 +10,9 @@ import pytest
 from rich.console import RenderableType
 from typer.testing import CliRunner, Result
 
-from releve.gateway import cli, drain, screen
+from releve.gateway import cli
+from releve.gateway.operator import terminal
+from releve.gateway.upkeep import drain
 from unit.gateway_running import Running
 from unit.gateway_standin import StandInServer, participant, registered, until
 
@@ -71,13 +73,13 @@ async def test_drain_waits_for_the_last_call_and_no_longer(
 async def test_watch_ends_with_the_gateway_and_says_so(
     gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    loop, shown, whole = asyncio.get_running_loop(), asyncio.Event(), screen.whole
+    loop, shown, whole = asyncio.get_running_loop(), asyncio.Event(), terminal.whole
 
     def show(state: dict[str, Any]) -> RenderableType:
         loop.call_soon_threadsafe(shown.set)
         return whole(state)
 
-    monkeypatch.setattr(screen, "whole", show)
+    monkeypatch.setattr(terminal, "whole", show)
     watching = asyncio.create_task(type_(gateway, "watch"))
     await asyncio.wait_for(shown.wait(), 30)
     gateway.stop.set()

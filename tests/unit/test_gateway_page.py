@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from releve.browser import CHROMIUM, browsing
-from releve.gateway import drain
+from releve.gateway.upkeep import drain
 from unit.gateway_running import Running
 from unit.gateway_standin import StandInServer, registered, until
 

@@ -21,9 +21,12 @@ from livekit.protocol import agent as proto
 from typer.testing import CliRunner
 
 from certificate import write_certificate
-from releve.gateway import cli, downstream, limits, listening, logs, tokens
+from releve.gateway import cli, listeners
+from releve.gateway.auth import tokens
 from releve.gateway.config import GatewayConfig
-from releve.gateway.limits import Bucket, Refusals
+from releve.gateway.operator import logs
+from releve.gateway.workers import limits, session
+from releve.gateway.workers.limits import Bucket, Refusals
 from releve.keys import Keys
 from unit.gateway_running import Running, running
 from unit.gateway_standin import KEYS, StandInServer, connected, registered, until
@@ -185,7 +188,7 @@ async def test_connections_that_never_register_count_too(
 async def test_who_connects_and_asks_for_nothing_is_let_go(
     config: GatewayConfig, server: StandInServer, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
-    monkeypatch.setattr(listening, "IDLE_SECONDS", 0.1)
+    monkeypatch.setattr(listeners, "IDLE_SECONDS", 0.1)
     async with (
         running(config, server) as gateway,
         registered(gateway.workers, gateway.blue) as good,
@@ -213,10 +216,10 @@ async def test_a_worker_that_reads_nothing_is_cut_off_in_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Else one full socket buffer would hold up every offer behind it."""
-    monkeypatch.setattr(downstream, "SEND_SECONDS", 0.02)
+    monkeypatch.setattr(session, "SEND_SECONDS", 0.02)
     socket, request = mock.Mock(), mock.Mock()
     socket.send_bytes = lambda _data: asyncio.Event().wait()
-    link = downstream.SocketLink(socket, request)
+    link = session.SocketLink(socket, request)
     with pytest.raises(ConnectionResetError, match="does not read"):
         await asyncio.wait_for(link.send(proto.ServerMessage()), 5)
     request.transport.abort.assert_called_once()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from releve.gateway import state
+from releve.gateway import decisions_file
 from releve.gateway.policy import COLOURS, Decisions, Rules, Weights
 
 BLUE = frozenset({"blue"})
@@ -32,12 +32,12 @@ def test_rules_come_back_as_they_were(
     path = tmp_path / "state.json"
     rules = Rules(Weights(100 - green, green), cordoned, BLUE)
     decisions = Decisions({"default": rules, "coach": Rules()}, peers)
-    state.save(path, decisions)
-    assert state.load(path, ("default", "coach"), BLUE) == decisions
+    decisions_file.save(path, decisions)
+    assert decisions_file.load(path, ("default", "coach"), BLUE) == decisions
 
 
 def test_without_a_file_blue_has_everything(tmp_path: Path) -> None:
-    rules = state.load(tmp_path / "state.json", ONE, BLUE).agents["default"]
+    rules = decisions_file.load(tmp_path / "state.json", ONE, BLUE).agents["default"]
     assert (rules.weights.as_dict(), rules.cordoned) == ({"blue": 100, "green": 0}, frozenset())
 
 
@@ -48,7 +48,7 @@ def test_a_file_from_before_there_were_several_agents_is_about_the_default_one(
     path.write_text(
         '{"weights": {"blue": 30, "green": 70}, "cordoned": ["blue"], "cordoned_peers": ["::1"]}'
     )
-    told = state.load(path, ("default", "coach"), BLUE)
+    told = decisions_file.load(path, ("default", "coach"), BLUE)
     assert told.agents == {"default": Rules(Weights(30, 70), BLUE, BLUE), "coach": Rules()}
     assert told.cordoned_peers == {"::1"}
 
@@ -56,9 +56,9 @@ def test_a_file_from_before_there_were_several_agents_is_about_the_default_one(
 def test_an_agent_that_is_not_served_for_a_while_comes_back_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     coach = Rules(Weights(20, 80))
-    state.save(path, Decisions({"default": Rules(), "coach": coach}))
-    state.save(path, state.load(path, ONE, BLUE))
-    assert state.load(path, ("default", "coach"), BLUE).agents["coach"] == coach
+    decisions_file.save(path, Decisions({"default": Rules(), "coach": coach}))
+    decisions_file.save(path, decisions_file.load(path, ONE, BLUE))
+    assert decisions_file.load(path, ("default", "coach"), BLUE).agents["coach"] == coach
 
 
 @pytest.mark.parametrize(
@@ -86,8 +86,8 @@ def test_an_agent_that_is_not_served_for_a_while_comes_back_as_it_was(tmp_path: 
 def test_a_damaged_file_is_never_guessed_around(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "state.json"
     path.write_bytes(content)
-    with pytest.raises(state.StateError) as mistake:
-        state.load(path, ONE, BLUE)
+    with pytest.raises(decisions_file.StateError) as mistake:
+        decisions_file.load(path, ONE, BLUE)
     assert str(path) in str(mistake.value)
     assert "remove it" in str(mistake.value)
 
@@ -96,19 +96,19 @@ def test_a_failed_write_leaves_the_old_state_and_no_litter(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "state.json"
-    state.save(path, decided(Weights(70, 30)))
+    decisions_file.save(path, decided(Weights(70, 30)))
 
     def disk_full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", disk_full)
     with pytest.raises(OSError, match="No space left"):
-        state.save(path, decided(Weights(0, 100)))
-    assert state.load(path, ONE, BLUE) == decided(Weights(70, 30))
+        decisions_file.save(path, decided(Weights(0, 100)))
+    assert decisions_file.load(path, ONE, BLUE) == decided(Weights(70, 30))
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_file_is_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
-    state.save(path, decided(Weights()))
+    decisions_file.save(path, decided(Weights()))
     assert path.stat().st_mode & 0o777 == 0o600

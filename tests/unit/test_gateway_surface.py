@@ -20,8 +20,11 @@ from typer.testing import CliRunner
 from yarl import URL
 
 from ports import free_port
-from releve.gateway import app, cli, downstream, passthrough, upstream
+from releve.gateway import app, cli
 from releve.gateway.config import GatewayConfig
+from releve.gateway.server import connection as server_connection
+from releve.gateway.workers import proxy
+from releve.gateway.workers import session as worker_session
 from unit.gateway_running import Running, running
 from unit.gateway_standin import (
     KEYS,
@@ -46,7 +49,7 @@ async def test_it_is_full_until_a_worker_comes_and_full_again_when_it_leaves(
     gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Told at once: a server that believes in a worker that left would lose a room."""
-    monkeypatch.setattr(upstream, "REPORT_SECONDS", 60.0)
+    monkeypatch.setattr(server_connection, "REPORT_SECONDS", 60.0)
     full, free = proto.WorkerStatus.WS_FULL, proto.WorkerStatus.WS_AVAILABLE
     await until(lambda: server.status == {"": full, "releve-blue": full, "releve-green": full})
     async with registered(gateway.workers, gateway.blue):
@@ -113,7 +116,7 @@ async def test_an_offer_of_a_server_that_left_is_dropped(
 async def test_a_server_that_answers_nothing_is_asked_again(
     config: GatewayConfig, server: StandInServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upstream, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(server_connection, "CONNECT_SECONDS", 0.1)
     server.silent = True
     stop = asyncio.Event()
     task = asyncio.create_task(app.run(config, stop))
@@ -208,7 +211,7 @@ BAD_FRAMES = {
     "second registration": lambda socket: socket.send_bytes(
         proto.WorkerMessage(register=proto.RegisterWorkerRequest()).SerializeToString()
     ),
-    "too large": lambda socket: socket.send_bytes(b"\0" * (downstream.MAX_FRAME_BYTES + 1)),
+    "too large": lambda socket: socket.send_bytes(b"\0" * (worker_session.MAX_FRAME_BYTES + 1)),
 }
 
 
@@ -321,7 +324,7 @@ async def test_a_registration_is_short(gateway: Running) -> None:
 async def test_a_worker_that_never_registers_is_hung_up_on(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(downstream, "REGISTER_SECONDS", 0.1)
+    monkeypatch.setattr(worker_session, "REGISTER_SECONDS", 0.1)
     async with connected(gateway.workers, gateway.blue) as worker:
         frame = await worker.socket.receive(timeout=5)
         assert (frame.type, frame.data) == (aiohttp.WSMsgType.CLOSE, 1008)
@@ -401,7 +404,7 @@ async def test_weights_that_cannot_be_remembered_are_not_changed(
     def disk_full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("releve.gateway.state.save", disk_full)
+    monkeypatch.setattr("releve.gateway.decisions_file.save", disk_full)
     flip = await gateway.admin("PUT", "/weights", {"blue": 0, "green": 100})
     cordon = await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": True})
     assert [flip[0], cordon[0]] == [500, 500]
@@ -414,7 +417,7 @@ async def test_a_slow_disk_holds_up_no_room(
     gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = threading.Event()
-    monkeypatch.setattr("releve.gateway.state.save", lambda *_: disk.wait(10))
+    monkeypatch.setattr("releve.gateway.decisions_file.save", lambda *_: disk.wait(10))
     async with registered(gateway.workers, gateway.blue) as blue:
         body = {"blue": 0, "green": 100}
         flip = asyncio.create_task(gateway.admin("PUT", "/weights", body))
@@ -528,7 +531,7 @@ async def test_only_a_path_is_passed_through(gateway: Running) -> None:
 async def test_a_frame_without_end_does_not_fill_the_memory(
     gateway: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(passthrough, "MAX_FRAME_BYTES", 1000)
+    monkeypatch.setattr(proxy, "MAX_FRAME_BYTES", 1000)
     async with gateway.plain.ws_connect(f"http://127.0.0.1:{gateway.blue}/rtc") as client:
         await client.receive_str(timeout=5)
         await client.send_bytes(b"x" * 2000)

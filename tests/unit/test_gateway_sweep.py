@@ -10,15 +10,15 @@ import pytest
 from livekit.protocol import agent as proto
 from livekit.protocol import models
 
-from releve.gateway import drain, sweep
+from releve.gateway.upkeep import drain, stale_jobs
 from unit.gateway_running import Running
 from unit.gateway_standin import StandInServer, participant, registered, until
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(sweep, "YOUNG_SECONDS", 0.1)
+    monkeypatch.setattr(stale_jobs, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(stale_jobs, "YOUNG_SECONDS", 0.1)
     monkeypatch.setattr(drain, "CHECK_SECONDS", 0.02)
     monkeypatch.setattr(drain, "ARRIVAL_SECONDS", 0.0)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from releve.probe import gates, harm
-from releve.probe.record import Event
+from releve.probe.judgement import gates, harm
+from releve.probe.judgement.record import Event
 
 GATES = gates.of("harm")
 OPEN: Event = {"t": 0.0, "event": "open", "call": "a", "kind": "held"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from releve.probe import gates, latency, verdict
+from releve.probe.judgement import gates, latency, verdict
 
 JUDGES = gates.of("echo")
 MANY = 40

@@ -6,9 +6,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from releve.probe import gates, load
-from releve.probe.callers import Stage
-from releve.probe.host import Spent, Watch
+from releve.probe.host.usage import Spent, Watch
+from releve.probe.judgement import gates
+from releve.probe.suites import load
+from releve.probe.suites.callers import Stage
 
 IDLE = Spent(0.2, 1_000_000_000)
 JUDGES = gates.of("load")

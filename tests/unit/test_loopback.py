@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from releve.probe import signal as sg
+from releve.probe.media import signal as sg
 
 FRAME = sg.RATE // 50  # what is lost at once: 20 ms
 GAP = 0.35  # seconds between chirps, as the echo suite says them

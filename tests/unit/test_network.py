@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from releve.keys import Keys
-from releve.probe import gates, network
-from releve.probe.network import NETWORK_CUT, NO_UDP, SIGNALLING_CUT, TURN, Tried
-from releve.probe.room import Server
+from releve.probe.caller.join import Server
+from releve.probe.judgement import gates
+from releve.probe.suites import network
+from releve.probe.suites.network import NETWORK_CUT, NO_UDP, SIGNALLING_CUT, TURN, Tried
 
 
 def tried(how: str, **more: Any) -> Tried:
@@ -77,7 +78,7 @@ async def test_a_crash_of_the_sdk_is_told_and_decides_nothing(
     async def measured(*_: object) -> tuple[tuple[list[Tried], dict[str, Any]], int]:
         return (calls, {}), crashed
 
-    monkeypatch.setattr(network.apart, "run", measured)
+    monkeypatch.setattr(network.isolated_process, "run", measured)
     server = Server("ws://nowhere", Keys("key", "secret"))
     probe = await network.run(server, "n", "green", gates.of("network"), cut_seconds=1)
     assert probe["passed"] is True

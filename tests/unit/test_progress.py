@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from releve.probe.tally import Tally
+from releve.probe.judgement.progress_line import Tally
 
 from .backup_standin import Site, empty_repository, site
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from releve.probe.record import Event, Recorder, read, summarise
+from releve.probe.judgement.record import Event, Recorder, read, summarise
 
 
 def event(t: float, name: str, call: str | None = None, **more: object) -> Event:

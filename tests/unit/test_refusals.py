@@ -9,8 +9,8 @@ from aiohttp import web
 from livekit.protocol import models, rtc
 
 from releve.keys import Keys
-from releve.probe.refusals import refusals
-from releve.probe.room import Server, refusal
+from releve.probe.caller.bad_tokens import refusals
+from releve.probe.caller.join import Server, refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from releve.report import evidence, table
+from releve.report import evidence
 from releve.report.build import build
 from releve.report.cli import app
+from releve.report.formats import table
 from releve.report.journal import shorten
 from releve.report.schema import Report
 from releve.report.write import write

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from releve.browser import CHROMIUM, browsing
-from releve.probe import gates
-from releve.report import evidence, words
-from releve.report.story import tell
+from releve.probe.judgement import gates
+from releve.report import evidence
+from releve.report.formats import words
+from releve.report.formats.timeline import tell
 from releve.report.write import write
 from unit import report_evidence as made
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from module_utils.backup_contents import Tree
-from module_utils.restic import Restic, ResticError, literal
+from module_utils.backup.contents import Tree
+from module_utils.restic.repository import Restic, ResticError, literal
 
 from .backup_standin import Site, empty_repository, files_of, site
 
@@ -68,7 +68,7 @@ def test_a_producer_that_somebody_kills_is_the_reason_that_is_given(site: Site) 
 def test_a_restic_that_hangs_is_ended_and_asked_once_more(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("module_utils.standstill.STILL_SECONDS", 1)
+    monkeypatch.setattr("module_utils.restic.standstill.STILL_SECONDS", 1)
     fake, hung = site.bin / "restic", site.root / "hung"
     # Its timers go on, as those of restic do.
     once = f"[ -e {hung} ] || {{ touch {hung}; printf half; while sleep 0.1; do printf .; done; }}"
@@ -155,7 +155,7 @@ def test_a_repository_made_read_only_is_said_so_at_once_and_can_still_be_read(
 WORKER = """
 import sys
 from pathlib import Path
-from module_utils.restic import Restic
+from module_utils.restic.repository import Restic
 home = Path(sys.argv[1])
 restic = Restic(str(home / "restic"), home, home / "password", "eloquence")
 print("go", flush=True)

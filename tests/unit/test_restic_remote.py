@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from module_utils.restic import ResticError
+from module_utils.restic.repository import ResticError
 
 from .backup_standin import Site, empty_repository, files_of, site
 from .rest_standin import rest_server

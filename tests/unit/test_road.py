@@ -14,9 +14,9 @@ import pytest
 from aiohttp import web
 from livekit.protocol import rtc
 
-from releve.probe.carry import Address, Datagrams, Stream
-from releve.probe.road import Road
-from releve.probe.room import ServerError
+from releve.probe.caller.join import ServerError
+from releve.probe.impairment.link import Road
+from releve.probe.impairment.relay import Address, Datagrams, Stream
 
 PATIENCE = 10.0
 

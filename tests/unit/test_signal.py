@@ -8,7 +8,7 @@ import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from releve.probe import signal as sg
+from releve.probe.media import signal as sg
 
 RNG = np.random.default_rng(7)
 

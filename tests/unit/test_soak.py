@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from releve.probe import gates, soak
 from releve.probe.cli import app
+from releve.probe.judgement import gates
+from releve.probe.suites import soak
 
 COST: dict[str, float | None] = {"cpu_s": 1.0, "cores_per_call": 0.02}
 Events = list[dict[str, Any]]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from livekit import api
 from livekit.protocol import models
 
-from releve.gateway import tokens
+from releve.gateway.auth import tokens
 from releve.keys import Keys
 from unit.gateway_standin import keyring
 

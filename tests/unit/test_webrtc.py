@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from releve.probe import webrtc
-from releve.probe.webrtc import Statistics
+from releve.probe.media import webrtc
+from releve.probe.media.webrtc import Statistics
 
 
 def test_directions_of_several_calls_are_their_worst_jitter_and_all_their_packets() -> None:

@@ -8,19 +8,19 @@ import signal
 
 import aiohttp
 
-from releve.gateway import state
-from releve.gateway.admin import Admin
-from releve.gateway.census import Census
+from releve.gateway import decisions_file
+from releve.gateway.auth.api_keys import Keyring
 from releve.gateway.config import GatewayConfig
-from releve.gateway.dispatch import Dispatcher
-from releve.gateway.drain import Drain
-from releve.gateway.garbage import Garbage
-from releve.gateway.heal import Healer
-from releve.gateway.key import keys_of
-from releve.gateway.keyring import Keyring
-from releve.gateway.listening import Listening
-from releve.gateway.sweep import Sweep
-from releve.gateway.upstream import Upstream
+from releve.gateway.dispatch.dispatcher import Dispatcher
+from releve.gateway.listeners import Listening
+from releve.gateway.operator.api import Admin
+from releve.gateway.registration_key import keys_of
+from releve.gateway.server.connection import Upstream
+from releve.gateway.server.rooms import Census
+from releve.gateway.upkeep.drain import Drain
+from releve.gateway.upkeep.python_gc import Garbage
+from releve.gateway.upkeep.redispatch import Healer
+from releve.gateway.upkeep.stale_jobs import Sweep
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ async def run(
     """
     stop = stop or _stop_on_signals()
     ring = Keyring(config.keys_file)
-    decisions = state.load(config.state_file, config.agents, frozenset(config.fallback))
+    decisions = decisions_file.load(config.state_file, config.agents, frozenset(config.fallback))
     dispatcher = Dispatcher(config, ring, decisions)
     async with aiohttp.ClientSession(
         # No limit: what passes through must never keep our own connections from the server.

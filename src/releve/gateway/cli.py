@@ -18,9 +18,10 @@ from rich.live import Live
 from releve import keys
 from releve.gateway import app as gateway
 from releve.gateway import config as settings
-from releve.gateway import logs, screen, state
-from releve.gateway.client import Client, Refused
+from releve.gateway import decisions_file
 from releve.gateway.config import DEFAULT
+from releve.gateway.operator import logs, terminal
+from releve.gateway.operator.client import Client, Refused
 from releve.gateway.policy import COLOURS
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ def run(
     logs.configure()
     try:
         uvloop.run(gateway.run(settings.load(config), take_over=take_over))
-    except (settings.ConfigError, keys.KeysError, state.StateError) as error:
+    except (settings.ConfigError, keys.KeysError, decisions_file.StateError) as error:
         typer.echo(f"releve gateway: {error}", err=True)
         raise typer.Exit(2) from error
     except OSError as error:
@@ -62,13 +63,13 @@ def run(
 @app.command("state")
 def show_state(socket: Socket = SOCKET) -> None:
     """Weights, workers, and whether the server is there."""
-    Console().print(screen.whole(_do(Client(socket).ask("GET", "/state"))))
+    Console().print(terminal.whole(_do(Client(socket).ask("GET", "/state"))))
 
 
 @app.command()
 def jobs(socket: Socket = SOCKET) -> None:
     """Jobs that run, and those that ended lately."""
-    Console().print(screen.jobs(_do(Client(socket).ask("GET", "/jobs"))))
+    Console().print(terminal.jobs(_do(Client(socket).ask("GET", "/jobs"))))
 
 
 @app.command()
@@ -141,10 +142,10 @@ def watch(socket: Socket = SOCKET) -> None:
                 if kind == "state":
                     now = content
                 else:
-                    last.append(screen.event(kind, content))
+                    last.append(terminal.event(kind, content))
                     if clock() - asked > STATE_SECONDS:
                         now, asked = await client.ask("GET", "/state"), clock()
-                view.update(Group(screen.whole(now), *last), refresh=True)
+                view.update(Group(terminal.whole(now), *last), refresh=True)
 
     with contextlib.suppress(KeyboardInterrupt):
         _do(live())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from releve.probe import harm
-from releve.probe.record import summarise
+from releve.probe.judgement import harm
+from releve.probe.judgement.record import summarise
 from releve.report.evidence import Evidence
 from releve.report.schema import Calls, Flip, Harm, Report, Rollback, Run, Step
 

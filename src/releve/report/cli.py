@@ -9,8 +9,8 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from releve.report.formats.table import render
 from releve.report.schema import Report
-from releve.report.table import render
 from releve.report.write import write as write_report
 
 _REPORTS = Path("var/reports")

@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from releve.report import evidence, html, junit
+from releve.report import evidence
 from releve.report.build import build
+from releve.report.formats import html, junit
 from releve.report.schema import Report
 
 

@@ -1,1 +1,18 @@
-"""Move v0.x LiveKit agent code to the v1 framework: rewrite what is certain, flag the rest."""
+"""Move v0.x LiveKit agent code to the v1 framework: rewrite what is certain, flag the rest.
+
+Top floor first. Arrows go one way: a line imports only what stands beneath it.
+
+    cli      the command `releve upgrade-code`
+    tree     the files of a project: found, upgraded, written
+    engine   one module upgraded: detect, rewrite, repeat
+    rules    what is known, one subject a module
+    context  what a rule's detector is given
+    syntax   LibCST: a parsed module, its names, types, imports and edits
+    table    docs/upgrading.md
+    sarif    findings as SARIF
+    pins     versions in requirements files and pyproject.toml
+    gone     names that v1 does not have
+    model    rule, finding, edit, note
+    start    run by an agent's Python: starts its program
+    trial    run by an agent's Python: do these files import?
+"""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from releve.upgrade.code import Code
-from releve.upgrade.imports import Imports
-from releve.upgrade.kinds import Kinds
 from releve.upgrade.model import Finding
+from releve.upgrade.syntax.code import Code
+from releve.upgrade.syntax.imports import Imports
+from releve.upgrade.syntax.kinds import Kinds
 
 
 @dataclass(frozen=True)

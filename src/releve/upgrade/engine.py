@@ -5,14 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from releve.upgrade import imports
-from releve.upgrade.code import Code
 from releve.upgrade.context import Context
-from releve.upgrade.edit import Apply
-from releve.upgrade.imports import Imports
-from releve.upgrade.kinds import Kinds
 from releve.upgrade.model import Finding, Note, Upgraded
 from releve.upgrade.rules import DETECTORS
+from releve.upgrade.syntax import imports
+from releve.upgrade.syntax.code import Code
+from releve.upgrade.syntax.edit import Apply
+from releve.upgrade.syntax.imports import Imports
+from releve.upgrade.syntax.kinds import Kinds
 
 PASSES = 10
 KEEP = "# releve: v1"  # on a line: a person has looked, nothing there is flagged

@@ -10,14 +10,14 @@ from functools import partial
 import aiohttp
 from livekit.protocol import models, rtc
 
-from releve.probe import signal
 from releve.probe.app.answers import PROTOCOL, Answers, Asked
 from releve.probe.app.media import Media
 from releve.probe.app.texts import Inbox
-from releve.probe.audio import Voice
-from releve.probe.call import app_finds
-from releve.probe.changes import Changes
-from releve.probe.room import Server, ServerError, join_token, refusal
+from releve.probe.caller.call import app_finds
+from releve.probe.caller.join import Server, ServerError, join_token, refusal
+from releve.probe.caller.state_changes import Changes
+from releve.probe.media import signal
+from releve.probe.media.audio import Voice
 
 TRIES = 3
 PAUSE_SECONDS = 2.0

@@ -21,17 +21,17 @@ import numpy as np
 from aiohttp import web
 
 from releve.browser import BrowserError, Tab, browsing
-from releve.probe import echoes, signal
 from releve.probe.app.peer import TEXT_SECONDS, Way, exchange
 from releve.probe.app.suite import AppCall, probe_object
-from releve.probe.call import new_room_name, stranger
-from releve.probe.cost import Meter
-from releve.probe.echo import SETTLE_SECONDS
-from releve.probe.echoes import Said
-from releve.probe.floor import NOBODY
-from releve.probe.gates import Gate
-from releve.probe.meet import AGENT_SECONDS
-from releve.probe.room import Server, ServerError, join_token, refusal
+from releve.probe.caller.agent_check import AGENT_SECONDS
+from releve.probe.caller.call import new_room_name, stranger
+from releve.probe.caller.floor import NOBODY
+from releve.probe.caller.join import Server, ServerError, join_token, refusal
+from releve.probe.host.own_cost import Meter
+from releve.probe.judgement.gates import Gate
+from releve.probe.media import echo_search, signal
+from releve.probe.media.echo_search import Said
+from releve.probe.suites.echo import SETTLE_SECONDS
 
 GAP = 0.36  # seconds from chirp to chirp: whole frames, so that the bed goes on through the loop
 BLOCK = 4800  # samples; as recorder.js has it
@@ -123,7 +123,7 @@ async def _call(page: _Page, server: Server, room_name: str, chirps: int) -> App
         recording = page.recordings.get_nowait()
         said = await asyncio.to_thread(heard_in, recording, room_name, chirps)
         result.sent = len(said.chirps)
-        result.echoes = await asyncio.to_thread(echoes.analyse, said, signal.LONGEST_RTT)
+        result.echoes = await asyncio.to_thread(echo_search.analyse, said, signal.LONGEST_RTT)
     await page.ask("leave")
     return result
 

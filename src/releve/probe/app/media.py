@@ -22,8 +22,8 @@ from aiortc.sdp import candidate_from_sdp
 from av import AudioFrame
 from pydantic import BaseModel
 
-from releve.probe import signal
-from releve.probe.audio import FRAME_MS, Voice
+from releve.probe.media import signal
+from releve.probe.media.audio import FRAME_MS, Voice
 
 
 class Microphone(MediaStreamTrack):

@@ -10,8 +10,8 @@ from typing import Protocol
 from livekit import rtc
 
 from releve.probe.app.texts import TRANSCRIPTION_TOPIC
-from releve.probe.call import new_room_name
-from releve.probe.room import Server, ServerError, connect, join_token
+from releve.probe.caller.call import new_room_name
+from releve.probe.caller.join import Server, ServerError, connect, join_token
 
 TEXT_SECONDS = 5.0
 IDENTITY = "text-agent"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from releve.probe.app.client import Client
 from releve.probe.app.peer import STATE, TEXT_SECONDS, Way
-from releve.probe.room import Server
+from releve.probe.caller.join import Server
 
 
 class ClientReader:

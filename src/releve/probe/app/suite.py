@@ -13,18 +13,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from releve.probe import echoes, signal, verdict
 from releve.probe.app.client import Client
 from releve.probe.app.peer import Texts, exchange
 from releve.probe.app.reader import ClientReader
-from releve.probe.call import new_room_name, stranger
-from releve.probe.cost import Meter
-from releve.probe.echo import CHIRP_GAP, SETTLE_SECONDS
-from releve.probe.echoes import Echoes, Said
-from releve.probe.floor import NOBODY
-from releve.probe.gates import Gate
-from releve.probe.meet import AGENT_SECONDS
-from releve.probe.room import Server, ServerError
+from releve.probe.caller.agent_check import AGENT_SECONDS
+from releve.probe.caller.call import new_room_name, stranger
+from releve.probe.caller.floor import NOBODY
+from releve.probe.caller.join import Server, ServerError
+from releve.probe.host.own_cost import Meter
+from releve.probe.judgement import verdict
+from releve.probe.judgement.gates import Gate
+from releve.probe.media import echo_search, signal
+from releve.probe.media.echo_search import Echoes, Said
+from releve.probe.suites.echo import CHIRP_GAP, SETTLE_SECONDS
 
 UNJUDGED = "rtt_p95_ms_max"  # the echo suite judges it, and the browser
 
@@ -109,7 +110,7 @@ async def _call(server: Server, chirps: int) -> AppCall:
         result.answers = dict(client.answers.counts)
         result.differences = client.answers.differences + client.inbox.differences
         await client.close()
-    result.echoes = await asyncio.to_thread(echoes.analyse, said, signal.LONGEST_RTT)
+    result.echoes = await asyncio.to_thread(echo_search.analyse, said, signal.LONGEST_RTT)
     return result
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
-from releve.upgrade.edit import (
+from releve.upgrade.model import Edit, Finding, Rule
+from releve.upgrade.syntax.edit import (
     WIDTH,
     bind,
     expression,
@@ -17,7 +18,6 @@ from releve.upgrade.edit import (
     rename,
     replace,
 )
-from releve.upgrade.model import Edit, Finding, Rule
 
 APPEND = Rule(
     "chat-append",

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from releve.upgrade.context import Context
-from releve.upgrade.edit import WIDTH, argument, bind, expression, has_comment, rebuild
 from releve.upgrade.model import Edit, Finding, Rule
 from releve.upgrade.rules.instructions import Prompt, prompt
-from releve.upgrade.types import PARTICIPANTS
+from releve.upgrade.syntax.edit import WIDTH, argument, bind, expression, has_comment, rebuild
+from releve.upgrade.syntax.types import PARTICIPANTS
 
 ASSISTANT = Rule(
     "voice-assistant",

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from releve.upgrade.code import Code
 from releve.upgrade.context import Context
-from releve.upgrade.edit import bind, expression, has_comment
 from releve.upgrade.model import Edit, Finding, Rule
+from releve.upgrade.syntax.code import Code
+from releve.upgrade.syntax.edit import bind, expression, has_comment
 
 BOT = Rule(
     "direct-bot",

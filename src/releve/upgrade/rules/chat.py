@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from releve.upgrade.code import Code
 from releve.upgrade.context import Context
-from releve.upgrade.edit import argument, bind, keyword, rebuild, rename, replace
 from releve.upgrade.model import Edit, Finding, Rule
+from releve.upgrade.syntax.code import Code
+from releve.upgrade.syntax.edit import argument, bind, keyword, rebuild, rename, replace
 
 ROLE = Rule(
     "chat-role",

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
-from releve.upgrade.edit import expression, with_first
-from releve.upgrade.kinds import Listener
 from releve.upgrade.model import Edit, Finding, Rule
-from releve.upgrade.types import ASSISTANT_EVENTS
+from releve.upgrade.syntax.edit import expression, with_first
+from releve.upgrade.syntax.kinds import Listener
+from releve.upgrade.syntax.types import ASSISTANT_EVENTS
 
 EVENT = Rule(
     "assistant-event",

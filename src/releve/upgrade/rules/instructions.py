@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 import libcst as cst
 
-from releve.upgrade.code import Code
 from releve.upgrade.context import Context
-from releve.upgrade.edit import bind, comments
 from releve.upgrade.model import Edit
 from releve.upgrade.rules.append import chain
+from releve.upgrade.syntax.code import Code
+from releve.upgrade.syntax.edit import bind, comments
 
 SYSTEM = "llm.ChatRole.SYSTEM"
 

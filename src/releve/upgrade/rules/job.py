@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
-from releve.upgrade.edit import expression
 from releve.upgrade.model import Finding, Rule
+from releve.upgrade.syntax.edit import expression
 
 JOB_ID = Rule(
     "job-id",

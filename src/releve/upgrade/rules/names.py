@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import libcst as cst
 from libcst.metadata import QualifiedNameSource
 
-from releve.upgrade.code import Code
 from releve.upgrade.context import Context
-from releve.upgrade.edit import expression, replace
 from releve.upgrade.gone import GONE, MOVED, instead
 from releve.upgrade.model import Edit, Finding, Rule
+from releve.upgrade.syntax.code import Code
+from releve.upgrade.syntax.edit import expression, replace
 
 MOVES = Rule(
     "moved-name",

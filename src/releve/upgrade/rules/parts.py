@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
-from releve.upgrade.edit import argument, rebuild, rename
 from releve.upgrade.model import Edit, Finding, Rule
+from releve.upgrade.syntax.edit import argument, rebuild, rename
 
 SPEECH = Rule(
     "speech-names",

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
-from releve.upgrade.edit import expression, keyword, rebuild
 from releve.upgrade.model import Edit, Finding, Rule
+from releve.upgrade.syntax.edit import expression, keyword, rebuild
 
 SILERO = Rule(
     "silero-load",

@@ -7,18 +7,11 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from releve.upgrade.code import Code
 from releve.upgrade.context import Context
-from releve.upgrade.edit import (
-    argument,
-    bind,
-    has_comment,
-    keyword,
-    rebuild,
-    with_first,
-)
 from releve.upgrade.model import Edit, Finding, Rule
 from releve.upgrade.rules.options import V0_ORDER, named, without
+from releve.upgrade.syntax.code import Code
+from releve.upgrade.syntax.edit import argument, bind, has_comment, keyword, rebuild, with_first
 
 ACCEPT = Rule(
     "accept-entry",

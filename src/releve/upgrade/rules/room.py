@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from releve.upgrade.code import Code
 from releve.upgrade.context import Context
-from releve.upgrade.edit import awaited, bind, keyword, rebuild, rename
 from releve.upgrade.model import Edit, Finding, Rule
-from releve.upgrade.types import PARTICIPANTS
+from releve.upgrade.syntax.code import Code
+from releve.upgrade.syntax.edit import awaited, bind, keyword, rebuild, rename
+from releve.upgrade.syntax.types import PARTICIPANTS
 
 BY_SID = Rule(
     "room-participants",

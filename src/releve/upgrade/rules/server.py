@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
-from releve.upgrade.edit import argument
 from releve.upgrade.model import Finding, Rule
+from releve.upgrade.syntax.edit import argument
 
 TRUNK = Rule(
     "api-sip-trunk",

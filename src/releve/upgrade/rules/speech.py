@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
-from releve.upgrade.edit import bind, rebuild
 from releve.upgrade.model import Edit, Finding, Rule
 from releve.upgrade.rules.assistant import all_converted
+from releve.upgrade.syntax.edit import bind, rebuild
 
 SAY = Rule(
     "assistant-say",

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
-from releve.upgrade.edit import bind, has_comment, keyword, rebuild
 from releve.upgrade.model import Edit, Finding, Rule
+from releve.upgrade.syntax.edit import bind, has_comment, keyword, rebuild
 
 TOOL = Rule(
     "function-tool",

@@ -1,0 +1,11 @@
+"""The operator's side of the gateway.
+
+Top floor first. Arrows go one way: a line imports only what stands beneath it.
+
+    api       the admin API, HTTP on a unix socket
+    page      the read-only page on the metrics port
+    sse       events as server-sent events
+    client    the admin API from the command line
+    terminal  the gateway's state as text for a terminal
+    logs      one JSON object a line on standard error
+"""

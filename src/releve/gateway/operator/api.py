@@ -1,0 +1,207 @@
+"""The operator's side: a small HTTP API on a unix socket that only root can open."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+
+from aiohttp import web
+from prometheus_client import generate_latest
+
+from releve import __version__
+from releve.gateway.config import DEFAULT
+from releve.gateway.dispatch.dispatcher import Dispatcher
+from releve.gateway.operator.page import Page
+from releve.gateway.operator.sse import Stream
+from releve.gateway.policy import COLOURS, parse_weights
+from releve.gateway.server.connection import Upstream
+from releve.gateway.server.rooms import Census, Trouble
+from releve.gateway.upkeep.drain import Drain
+
+
+class Admin:
+    """GET /state, /jobs, /calls, /events, /metrics; PUT /weights, /colours/<colour>/cordon,
+    /workers/<id or address>/cordon. Weights and colours are the default agent's, or with
+    `?agent=<name>` another's."""
+
+    def __init__(
+        self,
+        dispatcher: Dispatcher,
+        upstreams: Sequence[Upstream],
+        census: Census,
+        drain: Drain,
+        changed: Callable[[], None],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._upstreams = upstreams
+        self._census = census
+        self._drain = drain
+        self._changed = changed
+        self._stream = Stream(dispatcher.events, self.describe)
+
+    def app(self) -> web.Application:
+        """Everything, for the unix socket."""
+        app = web.Application(client_max_size=4096)
+        app.router.add_get("/state", self.state)
+        app.router.add_put("/weights", self.weights)
+        app.router.add_put("/colours/{colour}/cordon", self.cordon)
+        app.router.add_put("/workers/{worker}/cordon", self.cordon_worker)
+        app.router.add_get("/jobs", self.jobs)
+        app.router.add_get("/calls", self.calls)
+        app.router.add_get("/events", self._stream.handle)
+        app.router.add_get("/metrics", self.metrics)
+        return app
+
+    def public_app(self) -> web.Application:
+        """What may be read by anybody who reaches the port: metrics and the page."""
+        app = web.Application(client_max_size=0)
+        app.router.add_get("/metrics", self.metrics)
+        Page(self._dispatcher, self._drain).add_to(app)
+        return app
+
+    def describe(self) -> dict[str, object]:
+        """The live state; `monotonic` is the clock of every time in it, `host` tells which of
+        several gateways answers.
+
+        What is said of the default agent stands at the top as well.
+        """
+        dispatcher = self._dispatcher
+        config, decisions = dispatcher.config, dispatcher.rulebook.decisions
+        agents = {
+            agent: {
+                **key.model_dump(),
+                "weights": decisions.agents[agent].weights.as_dict(),
+                "cordoned": sorted(decisions.agents[agent].cordoned),
+                "drained": self._drain.drained_of(agent),
+                "flips": dispatcher.rulebook.flips[agent],
+            }
+            for agent, key in config.agents.items()
+        }
+        plain = agents[DEFAULT]
+        return {
+            "version": __version__,
+            "host": socket.gethostname(),
+            "monotonic": time.monotonic(),
+            **{name: plain[name] for name in ("weights", "cordoned", "drained", "flips")},
+            "agents": agents,
+            "cordoned_peers": sorted(decisions.cordoned_peers),
+            "upstreams": [item.describe() for item in self._upstreams if item.wanted],
+            "workers": [worker.describe() for worker in dispatcher.roster.workers.values()],
+            "jobs": len(dispatcher.roster.live),
+        }
+
+    async def state(self, _request: web.Request) -> web.Response:
+        """GET /state."""
+        return web.json_response(self.describe())
+
+    async def weights(self, request: web.Request) -> web.Response:
+        """Flip; answers 400 with a sentence when the weights make no sense."""
+        began = time.monotonic()
+        try:
+            agent = self._agent(request)
+            weights = parse_weights(await request.json())
+        except LookupError as error:
+            return _mistake(str(error), status=404)
+        except ValueError as error:
+            return _mistake(f"weights: {error}")
+        try:
+            changed = await self._dispatcher.rulebook.set_weights(agent, weights)
+        except OSError as error:
+            return _mistake(f"weights: not changed, they cannot be remembered: {error}", status=500)
+        if changed:
+            self._changed()
+        elapsed = (time.monotonic() - began) * 1000
+        return web.json_response(
+            {
+                "agent": agent,
+                "weights": weights.as_dict(),
+                "changed": changed,
+                "ms": round(elapsed, 3),
+            }
+        )
+
+    def _agent(self, request: web.Request) -> str:
+        """Whom the request means. Raises LookupError with a sentence."""
+        agents = self._dispatcher.config.agents
+        agent = request.query.get("agent", DEFAULT)
+        if agent not in agents:
+            raise LookupError(f"there is no agent {agent!r}; use {' or '.join(agents)}")
+        return agent
+
+    async def cordon(self, request: web.Request) -> web.Response:
+        """Body `{"cordoned": true}`: the colour takes no new calls."""
+        colour = request.match_info["colour"]
+        if colour not in COLOURS:
+            return _mistake(f"there is no colour {colour!r}; use blue or green", status=404)
+        try:
+            agent = self._agent(request)
+        except LookupError as error:
+            return _mistake(str(error), status=404)
+        return await self._cordon(
+            request,
+            {"agent": agent, "colour": colour},
+            lambda wanted: self._dispatcher.rulebook.set_cordon(agent, colour, wanted),
+        )
+
+    async def cordon_worker(self, request: web.Request) -> web.Response:
+        """The same for a worker: by its id as long as it is connected, by its address for good."""
+        name = request.match_info["worker"]
+        worker = self._dispatcher.roster.workers.get(name)
+        if worker is not None:
+
+            async def decide(wanted: bool) -> bool:
+                return self._dispatcher.workforce.cordon(worker, wanted)
+
+            facts = {"agent": worker.agent, "worker": worker.id}
+            return await self._cordon(request, facts, decide)
+        try:
+            peer = str(ipaddress.ip_address(name))
+        except ValueError:
+            text = f"no worker {name!r} is connected; give an id of GET /state or an address"
+            return _mistake(text, status=404)
+        return await self._cordon(
+            request,
+            {"peer": peer},
+            lambda wanted: self._dispatcher.rulebook.set_peer_cordon(peer, wanted),
+        )
+
+    async def _cordon(
+        self, request: web.Request, what: dict[str, str], decide: Callable[[bool], Awaitable[bool]]
+    ) -> web.Response:
+        try:
+            body = await request.json()
+        except ValueError as error:
+            return _mistake(f"cordon: {error}")
+        wanted = body.get("cordoned") if isinstance(body, dict) else None
+        if not isinstance(wanted, bool):
+            return _mistake('cordon: send {"cordoned": true} or {"cordoned": false}')
+        try:
+            changed = await decide(wanted)
+        except OSError as error:
+            return _mistake(f"cordon: not changed, it cannot be remembered: {error}", status=500)
+        if changed:
+            self._changed()
+        return web.json_response({**what, "cordoned": wanted, "changed": changed})
+
+    async def calls(self, _request: web.Request) -> web.Response:
+        """Every agent in every room, by the server's word; 502 when it does not answer."""
+        try:
+            agents = await self._census.agents()
+        except Trouble as error:
+            return _mistake(f"calls: the server does not answer: {error}", status=502)
+        return web.json_response([agent.describe() for agent in agents])
+
+    async def jobs(self, _request: web.Request) -> web.Response:
+        """Running jobs and the ended ones still remembered, oldest first."""
+        return web.json_response([job.describe() for job in self._dispatcher.roster.jobs.values()])
+
+    async def metrics(self, _request: web.Request) -> web.Response:
+        """Prometheus text format."""
+        body = generate_latest(self._dispatcher.metrics.registry)
+        return web.Response(body=body, content_type="text/plain", charset="utf-8")
+
+
+def _mistake(text: str, status: int = 400) -> web.Response:
+    return web.json_response({"error": text}, status=status)

@@ -1,0 +1,51 @@
+"""Jobs whose room is gone are over, whoever should have told us.
+
+The server tells of a job's end over the connection by which it assigned it, and 0.7.2 never does. A
+connection that broke meanwhile, or an agent that never joined, would leave its job on our list for
+good: a colour would never be drained, and the list would grow for as long as the gateway runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from releve.gateway.dispatch.registry import Roster
+from releve.gateway.server.rooms import Census, Trouble
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 30.0
+YOUNG_SECONDS = 60.0
+"""A younger job is not judged: its room may be newer than the server's list."""
+
+
+class Sweep:
+    """Compares the list of running jobs with the server's list of rooms."""
+
+    def __init__(self, roster: Roster, census: Census) -> None:
+        self._roster = roster
+        self._census = census
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await self.look()
+            except Trouble as error:
+                log.warning("which rooms are there is not known", extra={"why": str(error)})
+
+    async def look(self) -> None:
+        """One look; asks the server only when there is a job old enough to be judged."""
+        before = time.monotonic() - YOUNG_SECONDS
+        old = [job for job in self._roster.running() if job.started < before]
+        if not old:
+            return
+        rooms = await self._census.rooms()
+        there = {room.sid for room in rooms} | {room.name for room in rooms}
+        for job in old:
+            if (job.sid or job.room) not in there:
+                log.info("its room is gone", extra={"job": job.id, "room": job.room})
+                self._roster.end(job)

@@ -1,0 +1,54 @@
+"""What a worker asks of the server by itself, passed on over a connection that stands for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from livekit.protocol import agent as proto
+
+from releve.gateway.dispatch.registry import Roster
+from releve.gateway.dispatch.worker import Link, Worker
+from releve.gateway.server.connection import Upstream
+
+log = logging.getLogger(__name__)
+
+
+class Relay:
+    """Never raises: what the server does not hear costs the worker nothing but its wish."""
+
+    def __init__(self, upstreams: Sequence[Upstream], roster: Roster) -> None:
+        self._dark = {
+            (item.key.agent, item.key.only, item.key.kind): item
+            for item in upstreams
+            if item.key.only is not None
+        }
+        self._roster = roster
+
+    async def simulate(self, worker: Worker, message: proto.WorkerMessage) -> None:
+        """Ask for a simulated job. The server sends it to whoever asks: by the dark key of the
+        worker's colour it comes back to that colour."""
+        key = (worker.agent, worker.colour, worker.register.type)
+        await self._pass(worker, message, [self._dark[key]])
+
+    async def migrate(self, worker: Worker, message: proto.WorkerMessage) -> None:
+        """Tell that jobs are to move; those servers hear it that gave this worker jobs.
+
+        Others' jobs are not this worker's to give away.
+        """
+        own = [item for item in message.migrate_job.job_ids if item in worker.jobs]
+        del message.migrate_job.job_ids[:]
+        message.migrate_job.job_ids.extend(own)
+        held = [self._roster.jobs[job_id] for job_id in worker.jobs]
+        links = {id(job.upstream): job.upstream for job in held}
+        await self._pass(worker, message, list(links.values()))
+
+    async def _pass(
+        self, worker: Worker, message: proto.WorkerMessage, links: Sequence[Link]
+    ) -> None:
+        kind = message.WhichOneof("message")
+        for link in links:
+            try:
+                await link.send(message)
+            except ConnectionError:
+                log.warning("server did not hear", extra={"worker": worker.id, "kind": kind})

@@ -1,0 +1,212 @@
+"""The worker side: agent workers of one colour register here as they would at the server."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from google.protobuf.message import DecodeError, Message
+from livekit.protocol import agent as proto
+
+from releve.gateway.auth import tokens
+from releve.gateway.dispatch.dispatcher import Dispatcher
+from releve.gateway.dispatch.worker import Worker
+from releve.gateway.policy import Colour
+from releve.gateway.registration_key import JOB_TYPES
+from releve.gateway.server.connection import Upstream
+from releve.gateway.workers import limits
+from releve.gateway.workers.limits import Bucket, Doors
+from releve.gateway.workers.requests import Relay
+
+log = logging.getLogger(__name__)
+
+REGISTER_SECONDS = 10.0
+HEARTBEAT_SECONDS = 10.0
+MAX_FRAME_BYTES = 1 << 20
+MAX_REGISTRATION_BYTES = 1 << 12
+"""It is kept for as long as the worker stays, and told to whoever asks for the state."""
+SEND_SECONDS = 1.0
+HANG_UP_SECONDS = 0.3
+
+
+class Hangup(Exception):
+    """Close this worker's connection; the text is logged and told to the worker."""
+
+
+class SocketLink:
+    """Sends protobuf messages over one worker's WebSocket."""
+
+    def __init__(self, socket: web.WebSocketResponse, request: web.Request) -> None:
+        self._socket = socket
+        self._request = request
+
+    async def send(self, message: Message) -> None:
+        """Raises ConnectionError when the worker is gone, or does not read what it is sent."""
+        try:
+            async with asyncio.timeout(SEND_SECONDS):
+                await self._socket.send_bytes(message.SerializeToString())
+        except TimeoutError:
+            if self._request.transport is not None:
+                self._request.transport.abort()
+            raise ConnectionResetError("worker does not read") from None
+
+
+class Downstream:
+    """Accepts the workers of one colour."""
+
+    def __init__(
+        self,
+        colour: Colour,
+        dispatcher: Dispatcher,
+        upstream: Upstream,
+        relay: Relay,
+        doors: Doors,
+        changed: Callable[[], None],
+    ) -> None:
+        self._colour = colour
+        self._doors = doors
+        self._dispatcher = dispatcher
+        self._upstream = upstream
+        self._relay = relay
+        self._changed = changed
+        self._sockets: set[web.WebSocketResponse] = set()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """One worker from its handshake to its end."""
+        peer = request.remote or "?"
+        if self._doors.refusals.too_many(peer):
+            return web.Response(status=429, text="refused too often; try again in a minute")
+        try:
+            tokens.verify_worker(request.headers.get("Authorization"), self._dispatcher.ring)
+        except tokens.Refused as refusal:
+            self._doors.refusals.note(peer)
+            log.warning("worker refused", extra={"peer": peer, "why": str(refusal)})
+            return web.Response(status=401, text="permission denied")
+        if self._doors.full:
+            log.warning("worker refused", extra={"peer": peer, "why": "too many workers"})
+            return web.Response(status=503, text="too many workers; raise max_workers")
+        # No compression: it would cost a quarter of a megabyte for each worker.
+        socket = web.WebSocketResponse(
+            heartbeat=HEARTBEAT_SECONDS, max_msg_size=MAX_FRAME_BYTES, compress=False
+        )
+        self._doors.inside += 1
+        self._sockets.add(socket)
+        try:
+            await socket.prepare(request)
+            await self._serve(socket, request, peer)
+        except (Hangup, DecodeError, TimeoutError) as error:
+            why = str(error) or type(error).__name__
+            log.warning("worker hung up on", extra={"peer": peer, "why": why})
+            await socket.close(code=1008, message=why.encode()[:120])
+        except ConnectionError as error:
+            log.info("worker connection lost", extra={"peer": peer, "why": str(error)})
+        finally:
+            self._doors.inside -= 1
+            self._sockets.discard(socket)
+        return socket
+
+    async def hang_up(self) -> None:
+        """Send everybody away; whoever does not answer in time is cut off later."""
+        leaving = [
+            asyncio.create_task(socket.close(code=WSCloseCode.SERVICE_RESTART))
+            for socket in self._sockets
+        ]
+        if leaving:
+            _, late = await asyncio.wait(leaving, timeout=HANG_UP_SECONDS)
+            for task in late:
+                task.cancel()
+
+    async def _serve(self, socket: web.WebSocketResponse, request: web.Request, peer: str) -> None:
+        worker = await self._register(socket, request, peer)
+        frames = Bucket(limits.FRAMES_PER_SECOND, limits.FRAMES_AT_ONCE)
+        workforce = self._dispatcher.workforce
+        workforce.join(worker)
+        self._changed()
+        try:
+            async for frame in socket:
+                if frame.type is not WSMsgType.BINARY:
+                    raise Hangup("only binary frames carry the worker protocol")
+                if not frames.take():
+                    raise Hangup("too many messages; send fewer than 1000 a second")
+                await self._receive(worker, proto.WorkerMessage.FromString(frame.data))
+        finally:
+            workforce.leave(worker)
+            self._changed()
+
+    async def _register(
+        self, socket: web.WebSocketResponse, request: web.Request, peer: str
+    ) -> Worker:
+        async with asyncio.timeout(REGISTER_SECONDS):
+            frame = await socket.receive()
+            if frame.type is not WSMsgType.BINARY:
+                raise Hangup("the first frame must be a registration")
+            if len(frame.data) > MAX_REGISTRATION_BYTES:
+                raise Hangup("the registration is larger than 4 kB")
+            message = proto.WorkerMessage.FromString(frame.data)
+            if not message.HasField("register"):
+                raise Hangup("the first message must be a registration")
+            register = message.register
+            agent = self._agent_of(register)
+            if register.type not in JOB_TYPES:
+                raise Hangup(f"no such job type: {register.type}")
+            if self._upstream.info is None:  # later on, workers may come while the server is away
+                await self._upstream.registered.wait()
+        info = self._upstream.info
+        assert info is not None
+        worker = Worker(
+            self._dispatcher.roster.next_id(self._colour),
+            agent,
+            self._colour,
+            SocketLink(socket, request),
+            register,
+            peer,
+        )
+        reply = proto.ServerMessage()
+        reply.register.worker_id = worker.id
+        reply.register.server_info.CopyFrom(info.server_info)
+        await worker.link.send(reply)
+        return worker
+
+    def _agent_of(self, register: proto.RegisterWorkerRequest) -> str:
+        config = self._dispatcher.config
+        agent = config.agent_of(register.agent_name, register.namespace)
+        if agent is None:
+            names = ", ".join(sorted({repr(key.agent_name) for key in config.agents.values()}))
+            raise Hangup(
+                f"this gateway serves agent_name {names}, the worker offers "
+                f"{register.agent_name!r} in namespace {register.namespace!r}"
+            )
+        return agent
+
+    async def _receive(self, worker: Worker, message: proto.WorkerMessage) -> None:
+        kind = message.WhichOneof("message")
+        if kind == "availability":
+            self._dispatcher.workforce.heard(worker, message)
+        elif kind == "update_job":
+            await self._dispatcher.update_job(worker, message)
+        elif kind == "update_worker":
+            self._update(worker, message.update_worker)
+        elif kind == "simulate_job":
+            await self._relay.simulate(worker, message)
+        elif kind == "migrate_job":
+            await self._relay.migrate(worker, message)
+        elif kind == "ping":
+            reply = proto.ServerMessage()
+            reply.pong.last_timestamp = message.ping.timestamp
+            reply.pong.timestamp = int(time.time() * 1000)
+            await worker.link.send(reply)
+        elif kind == "register":
+            raise Hangup("a worker registers once")
+        else:  # the server closes a connection on what it does not know, and this one is shared
+            log.warning("message not passed on", extra={"worker": worker.id, "kind": str(kind)})
+
+    def _update(self, worker: Worker, update: proto.UpdateWorkerStatus) -> None:
+        load = min(1.0, max(0.0, update.load))  # also of a load that is no number
+        full = worker.full
+        if update.HasField("status"):
+            full = update.status == proto.WorkerStatus.WS_FULL
+        if self._dispatcher.workforce.report(worker, load, full):
+            self._changed()

@@ -1,0 +1,58 @@
+"""Whom the server must not let in: callers whose tokens are no good, or are for another room."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from releve.keys import Keys
+from releve.probe.caller.call import new_room_name
+from releve.probe.caller.floor import NOBODY
+from releve.probe.caller.join import Server, ServerError, first_answer, join_token
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What became of a bad token: `right` when it opened nothing that it must not open."""
+
+    token: str
+    right: bool
+    said: str
+
+
+async def refusals(server: Server) -> list[Refusal]:
+    """Come with each of the bad tokens; about a second. A server that is down refuses nobody."""
+    server = replace(server, agent_name=NOBODY)
+    forged = replace(server, keys=Keys(server.keys.api_key, secrets.token_hex(24)))
+    room_name = new_room_name("refused")
+    tokens = {
+        "a token signed with another secret": join_token(forged, room_name, "caller"),
+        # Servers forgive a minute, for clocks that differ.
+        "an expired token": join_token(server, room_name, "caller", timedelta(hours=-1)),
+        "a token without leave to join": join_token(server, room_name, "caller", join=False),
+    }
+    came = [await _come(server.url, what, token) for what, token in tokens.items()]
+    return [*came, await _another_room(server, room_name)]
+
+
+async def _come(url: str, what: str, token: str) -> Refusal:
+    """By hand: of a refused token the SDK tells what it was answered to a question of its own."""
+    try:
+        await first_answer(url, token)
+    except ServerError as error:
+        return Refusal(what, error.refused, str(error))
+    return Refusal(what, False, "the server let it in")
+
+
+async def _another_room(server: Server, wanted: str) -> Refusal:
+    """Ask for a room with a token for another one.
+
+    A LiveKit Server goes by the token, and lets the caller into that one: no SDK can ask otherwise.
+    """
+    what, own = "a token for another room", new_room_name("other")
+    try:
+        join = await first_answer(server.url, join_token(server, own, "caller"), room=wanted)
+    except ServerError as error:
+        return Refusal(what, error.refused, str(error))
+    return Refusal(what, join.room.name == own, f"the server let it into {join.room.name}")

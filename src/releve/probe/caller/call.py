@@ -1,0 +1,260 @@
+"""One synthetic call: a caller in a room who sees agents come and go, talks and listens."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from livekit import rtc
+
+from releve.probe.caller.join import Server, connect, join_token
+from releve.probe.caller.state_changes import Changes
+from releve.probe.media import signal, webrtc
+from releve.probe.media.audio import FRAME_MS as MIC_MS
+from releve.probe.media.audio import Ear, Mic
+
+CLOSE_SECONDS = 3.0
+
+
+class Tell(Protocol):
+    """Hears of an agent's coming and going."""
+
+    def __call__(self, event: str, **fields: object) -> None: ...
+
+
+@dataclass(slots=True)
+class Agent:
+    """An agent participant's stay, in monotonic seconds."""
+
+    identity: str
+    joined: float
+    audio: float | None = None
+    """When its audio track was seen published."""
+    heard: float | None = None
+    """When we were subscribed to its audio track."""
+    left: float | None = None
+
+
+def new_room_name(suite: str) -> str:
+    return f"releve-{suite}-{secrets.token_hex(4)}"
+
+
+class Call:
+    """A caller in one room: `open` it, `wait` for states, `close` it.
+
+    room: the SDK's, for whatever else a suite attends to. present: agents in the room now, by
+    identity. seen: every agent that ever was in it. most_present: the most agents at one instant.
+    ears: one per agent track heard, with the agent's identity. reconnecting: the SDK has lost the
+    server and is trying to come back; steady_since: when it last did. lost: why the connection
+    ended without us, or None.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        room_name: str,
+        *,
+        identity: str | None = None,
+        frame_ms: int = 10,
+        mic_ms: int = MIC_MS,
+        keep_seconds: float = 60.0,
+        bed: bool = True,
+        relay: bool = False,
+        tell: Tell = lambda event, **fields: None,
+    ) -> None:
+        """`frame_ms`: length of received frames; `keep_seconds`: how much of them is kept.
+
+        `mic_ms`: length of the frames that we say.
+        `bed`: the microphone says a tone whenever it says nothing else; people do not.
+        `relay`: media by the server's TURN servers only.
+        `tell` hears "agent" and "agent_left" (identity), "two_agents" (identities) and
+        "reconnecting" as they happen, with the fields of the sentinels' record.
+        """
+        self.server = server
+        self.identity = identity or f"caller-{secrets.token_hex(4)}"
+        self.room_name = room_name
+        self.bed_hertz = signal.bed_hertz(signal.seed(room_name))
+        self.room = rtc.Room()
+        self.present: dict[str, Agent] = {}
+        self.seen: list[Agent] = []
+        self.ears: list[tuple[str, Ear]] = []
+        self.most_present = 0
+        self.reconnecting = False
+        self.steady_since = 0.0
+        self.lost: str | None = None
+        self.opened = self.connected = 0.0
+        self._tell = tell
+        self._frame_ms, self._mic_ms, self._keep_seconds = frame_ms, mic_ms, keep_seconds
+        self._bed, self._relay = bed, relay
+        self._changed = Changes()
+        self._mic: Mic | None = None
+        self._talking: asyncio.Task[None] | None = None
+        self._closing = False
+
+    @property
+    def audible(self) -> list[Agent]:
+        """Agents in the room with a published audio track."""
+        return [agent for agent in self.present.values() if agent.audio is not None]
+
+    async def open(self, *, talk: bool = True) -> None:
+        """Join and publish the microphone, or only watch the room (no media, hardly any cost).
+
+        Raises ServerError when the server does not let us in.
+        """
+        self.opened = time.monotonic()
+        self._attend()
+        token = join_token(self.server, self.room_name, self.identity)
+        await connect(self.room, self.server.url, token, subscribe=talk, relay=self._relay)
+        self.connected = time.monotonic()
+        for participant in self.room.remote_participants.values():
+            self._joined(participant)
+            for publication in participant.track_publications.values():
+                self._published(publication, participant)
+        if talk:
+            self._mic = Mic(self.bed_hertz if self._bed else None, self._mic_ms)
+            options = rtc.TrackPublishOptions(
+                source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False
+            )
+            await self.room.local_participant.publish_track(self._mic.track, options)
+            self._talking = asyncio.create_task(self._mic.run())
+            self._talking.add_done_callback(self._mic_ended)
+
+    async def say(self, number: int) -> tuple[signal.Samples, float]:
+        """Say the chirp of that number, which no other call has: (chirp, when it was said)."""
+        assert self._mic is not None, "a watcher cannot speak"
+        chirp = signal.chirp(signal.seed(self.room_name, number))
+        return chirp, await self._mic.say(chirp)
+
+    async def speak(self, sound: signal.Samples) -> float:
+        """Say any sound (48 kHz, 1.0 is loudest): when its last sample has been said."""
+        assert self._mic is not None, "a watcher cannot speak"
+        return await self._mic.say(sound) + len(sound) / signal.RATE
+
+    async def wait(self, holds: Callable[[], bool], seconds: float) -> bool:
+        """Wait until `holds()` after some change of the call's state; False after `seconds`."""
+        return await self._changed.until(holds, seconds)
+
+    def wake(self) -> None:
+        """Make `wait` look again at a condition that is not the call's own."""
+        self._changed.set()
+
+    async def statistics(
+        self, agent: str | None
+    ) -> tuple[webrtc.Statistics | None, webrtc.Statistics | None]:
+        """What WebRTC counted of what was heard of that agent, and of what we said."""
+        ears = [ear for who, ear in self.ears if who == agent]
+        heard = await webrtc.received(ears[-1].track) if ears else None
+        return heard, await webrtc.sent(self._mic.track) if self._mic is not None else None
+
+    async def close(self) -> None:
+        """Leave the room and stop every task; safe to call twice, or after a loss."""
+        self._closing = True
+        if self._talking is not None:
+            self._talking.cancel()
+            await asyncio.wait([self._talking])
+        for _, ear in self.ears:
+            await ear.aclose()
+        if self._mic is not None:
+            await self._mic.aclose()
+        if self.room.isconnected():
+            try:
+                await asyncio.wait_for(self.room.disconnect(), CLOSE_SECONDS)
+            except TimeoutError:
+                self._lose(f"no answer to leaving within {CLOSE_SECONDS:.0f} s")
+
+    def _attend(self) -> None:
+        room = self.room
+        room.on("participant_connected", self._joined)
+        room.on("participant_disconnected", self._left)
+        room.on("track_published", self._published)
+        room.on("track_unpublished", self._unpublished)
+        room.on("track_subscribed", self._subscribed)
+        room.on("reconnecting", lambda: self._set_reconnecting(True))
+        room.on("reconnected", lambda: self._set_reconnecting(False))
+        room.on("disconnected", lambda why: self._lose(rtc.DisconnectReason.Name(why)))
+
+    def _joined(self, participant: rtc.RemoteParticipant) -> None:
+        if is_agent(participant) and participant.identity not in self.present:
+            agent = Agent(participant.identity, time.monotonic())
+            self.present[participant.identity] = agent
+            self.seen.append(agent)
+            self.most_present = max(self.most_present, len(self.present))
+            if len(self.present) > 1:
+                self._tell("two_agents", identities=sorted(self.present))
+            self._changed.set()
+
+    def _left(self, participant: rtc.RemoteParticipant) -> None:
+        agent = self.present.pop(participant.identity, None)
+        if agent is not None:
+            agent.left = time.monotonic()
+            self._tell("agent_left", identity=agent.identity)
+            self._changed.set()
+
+    def _published(
+        self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        agent = self.present.get(participant.identity)
+        if agent is not None and publication.kind == rtc.TrackKind.KIND_AUDIO:
+            if agent.audio is None:
+                agent.audio = time.monotonic()
+                self._tell("agent", identity=agent.identity)
+            self._changed.set()
+
+    def _unpublished(
+        self, publication: rtc.RemoteTrackPublication, participant: rtc.RemoteParticipant
+    ) -> None:
+        agent = self.present.get(participant.identity)
+        if agent is not None and publication.kind == rtc.TrackKind.KIND_AUDIO:
+            agent.audio = None
+            self._changed.set()
+
+    def _subscribed(
+        self,
+        track: rtc.RemoteTrack,
+        publication: rtc.RemoteTrackPublication,
+        participant: rtc.RemoteParticipant,
+    ) -> None:
+        if participant.identity in self.present and isinstance(track, rtc.RemoteAudioTrack):
+            ear = Ear(track, self._frame_ms, self._keep_seconds)
+            self.ears.append((participant.identity, ear))
+            self.present[participant.identity].heard = time.monotonic()
+            self._changed.set()
+
+    def _set_reconnecting(self, reconnecting: bool) -> None:
+        if reconnecting and not self.reconnecting:
+            self._tell("reconnecting")
+        self.reconnecting = reconnecting
+        self.steady_since = time.monotonic()
+        self._changed.set()
+
+    def _mic_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            self._lose(f"the probe's own microphone failed: {task.exception()}")
+
+    def _lose(self, why: str) -> None:
+        if not self._closing and self.lost is None:
+            self.lost = why
+            self._changed.set()
+
+
+def is_agent(participant: rtc.RemoteParticipant) -> bool:
+    """By kind, or by the identity as the app does it."""
+    agent_kind: bool = participant.kind == rtc.ParticipantKind.PARTICIPANT_KIND_AGENT
+    return agent_kind or app_finds(participant.identity)
+
+
+def app_finds(identity: str) -> bool:
+    """Whether the app takes a participant for the agent: it goes by the identity alone."""
+    return "agent" in identity
+
+
+def stranger(identity: str, room_name: str) -> str:
+    """The sentence for an agent that the app would not find."""
+    return (
+        f"the app would not find agent {identity} in {room_name}: "
+        'an identity that contains "agent" is needed'
+    )

@@ -1,0 +1,180 @@
+"""`releve probe`: what a caller hears, measured. Exit 0 pass, 1 gate failed, 2 environment,
+3 inconclusive: the host was too busy to tell.
+
+Suites that judge an agent; calls.py has the commands about calls that are held.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from releve.probe.cli import calls as cli_calls
+from releve.probe.cli.options import (
+    AgentName,
+    Colour,
+    KeysFile,
+    Limits,
+    Name,
+    Out,
+    Url,
+    environment,
+    gates_of,
+    judge,
+    server_at,
+)
+
+app = typer.Typer(
+    help="Synthetic calls that measure what a caller hears.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+cli_calls.add_to(app)
+
+
+@app.command()
+def echo(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    calls: Annotated[int, typer.Option(min=1, max=20)] = 2,
+    chirps: Annotated[int, typer.Option(min=1, max=60, help="per call")] = 20,
+    floor: Annotated[
+        bool, typer.Option("--floor", help="caller to caller in the same run")
+    ] = False,
+    limit: Limits = None,
+    gate: Annotated[
+        list[str] | None, typer.Option(help="judge by this gate alone; may be repeated")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Call an echoing agent, time chirps there and back, and judge them by the gates."""
+    from releve.probe.suites import echo as suite  # the SDK loads slowly: only who needs it pays
+
+    judges = gates_of("echo", limit, gate)
+    if too_few := suite.too_few(judges, calls, chirps):
+        raise environment(too_few)
+    server = server_at(url, keys_file, agent_name)
+    judge(suite.run(server, name, colour, judges, calls=calls, chirps=chirps, floor=floor), out)
+
+
+@app.command()
+def connect(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    row: Annotated[int, typer.Option(min=1, max=100, help="calls one after the other")] = 5,
+    at_once: Annotated[int, typer.Option(min=0, max=20, help="calls at the same time")] = 3,
+    limit: Limits = None,
+    out: Out = None,
+) -> None:
+    """Join, wait for the agent's audio, leave; and come with tokens that must be refused."""
+    from releve.probe.suites import connect as suite
+
+    judges = gates_of("connect", limit)
+    server = server_at(url, keys_file, agent_name)
+    judge(suite.run(server, name, colour, judges, row=row, at_once=at_once), out)
+
+
+@app.command()
+def network(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    cut: Annotated[float, typer.Option(min=1, max=30, help="seconds in which nothing passes")] = 5,
+    limit: Limits = None,
+    out: Out = None,
+) -> None:
+    """Cut a caller off an echoing agent, and be one whose network lets no UDP through."""
+    from releve.probe.suites import network as suite
+
+    judges = gates_of("network", limit)
+    server = server_at(url, keys_file, agent_name)
+    judge(suite.run(server, name, colour, judges, cut_seconds=cut), out)
+
+
+@app.command("app")
+def as_app(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    chirps: Annotated[int, typer.Option(min=1, max=60)] = 20,
+    browser: Annotated[
+        Path | None, typer.Option(help="in headless Chromium, by this livekit-client.umd.js")
+    ] = None,
+    limit: Limits = None,
+    out: Out = None,
+) -> None:
+    """Do what the Flutter app does, and check every answer of the server that it relies on."""
+    from releve.probe.app import in_browser, suite
+
+    judges = gates_of("app", limit)
+    server = server_at(url, keys_file, agent_name)
+    if browser is None:
+        run = suite.run(server, name, colour, judges, chirps=chirps)
+    else:
+        run = in_browser.run(server, name, colour, judges, chirps=chirps, library=browser)
+    judge(run, out, file=f"--browser {browser}")
+
+
+@app.command()
+def conversation(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    calls: Annotated[int, typer.Option(min=1, max=20, help="calls one after the other")] = 2,
+    sentence: Annotated[
+        Path | None, typer.Option(help="WAV of 16-bit samples; without it `let us begin`")
+    ] = None,
+    expect: Annotated[
+        list[str] | None, typer.Option(help="words a reply must have; may be repeated")
+    ] = None,
+    limit: Limits = None,
+    out: Out = None,
+) -> None:
+    """Say a sentence to a talking agent, time its reply, and read its transcription."""
+    from releve.probe.suites import conversation as suite
+
+    judges = gates_of("conversation", limit)
+    server = server_at(url, keys_file, agent_name)
+    with resources.as_file(resources.files("releve.probe.suites") / "let-us-begin.wav") as ours:
+        try:
+            samples = suite.load(sentence or ours)
+        except suite.SentenceError as error:
+            raise environment(f"--sentence {error}") from error
+    run = suite.run(server, name, colour, judges, samples, calls=calls, expect=expect or ())
+    judge(run, out)
+
+
+@app.command()
+def compare(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    beside: Annotated[str, typer.Option(help="agent name that reaches the other colour alone")],
+    agent_name: AgentName = None,
+    calls: Annotated[int, typer.Option(min=2, max=10, help="of each colour")] = 2,
+    chirps: Annotated[int, typer.Option(min=10, max=120, help="per call")] = 20,
+    limit: Limits = None,
+    out: Out = None,
+) -> None:
+    """Call two colours in the same seconds: proven no slower than the other, else exit 1 or 3."""
+    from releve.probe.suites import compare as suite
+
+    (gate,) = gates_of("compare", limit)
+    server, other = (server_at(url, keys_file, who) for who in (agent_name, beside))
+    judge(suite.run(server, other, name, colour, gate, calls=calls, chirps=chirps), out)
