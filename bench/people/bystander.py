@@ -1,6 +1,7 @@
 """Somebody else's call: a plain LiveKit SDK program, with nothing of ours in it.
 
-`python bench/people/bystander.py URL KEYS_FILE ROOM OUT` calls ROOM until SIGTERM. OUT gets JSON lines on
+`python bench/people/bystander.py URL KEYS_FILE ROOM OUT` calls ROOM until SIGTERM. OUT gets JSON
+lines on
 time.monotonic(): {"t", "rtt_ms"} of each burst that came back, when it was said; {"t",
 "silence_ms"} of each gap in the returned tone, when it ended; {"t", "buffer_ms", "target_ms"} of
 the SDK's jitter buffer, each second; {"t", "event"}.

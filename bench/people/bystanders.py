@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def bystanders(count: int, url: str, keys: Path, folder: Path) -> Iterator[list[
         for number in range(1, count + 1):
             out = folder / f"bystander-{number}.jsonl"
             command: list[str | Path] = [sys.executable, script, url, keys]
-            command += [f"somebody-{number}", out]
+            command += [f"somebody-{secrets.token_hex(4)}", out]  # a room of its own each time
             found.append(Bystander(stack.enter_context(running(command)), out))
             deadline = time.monotonic() + ANSWER_SECONDS
             while not any("rtt_ms" in line for line in read(out)):

@@ -119,13 +119,15 @@ def _near(name: str, known: set[str]) -> str:
 
 
 def _written(repository: Path) -> set[str]:
-    """Every name that roles and playbooks give themselves: to facts, results, arguments."""
+    """Every name that our own files give themselves: to facts, results, arguments."""
     found: set[str] = set()
     for pattern in ("roles/*/*/*.yml", "playbooks/*.yml", "playbooks/*/*.yml"):
         for path in repository.glob(pattern):
             text = path.read_text(encoding="utf-8")
             found.update(re.findall(r"(\w+):", text))
             found.update(re.findall(r"\bregister: (\w+)", text))
+    for path in repository.glob("plugins/*/*.py"):
+        found.update(re.findall(r'"(\w+)":', path.read_text(encoding="utf-8")))
     return found
 
 

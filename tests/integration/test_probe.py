@@ -57,8 +57,8 @@ def test_a_working_agent_is_measured(
         assert 0 <= probe["webrtc"][way]["lost"] < probe["webrtc"][way]["packets"] / 2
     assert 0 <= probe["webrtc"]["heard"]["concealed_fraction"] <= 1
     # The figures are the machine's; that the verdict follows from them is ours.
-    assert probe["passed"] is (probe["rtt_ms"]["p95"] < 200 and probe["valid"] >= 38)
-    assert done.returncode == (0 if probe["passed"] else 1)
+    assert probe["passed"] is all(gate["held"] for gate in probe["gates"])
+    assert done.returncode == {"pass": 0, "fail": 1, "inconclusive": 3}[probe["answer"]]
     print(colour, {key: probe[key] for key in ("valid", "rtt_ms", "floor_rtt_ms")})
 
 
@@ -95,7 +95,8 @@ def test_a_bad_agent_fails_the_gate_by_its_figure(
     server = faulty.be(fault, FAULT_SECONDS=seconds)
     for _ in range(3):  # a busy machine may hear too little of it to tell the figure
         done = probe_echo(server, "--calls", "1", "--chirps", "30")
-        assert done.returncode == 1
+        # A machine that is busy with other tests is too busy to tell an agent that is slow.
+        assert done.returncode in ((1, 3) if fault == "slow" else (1,))
         assert json.loads(done.stdout)["passed"] is False
         if sentence in done.stderr and re.search(figure, done.stderr):
             break

@@ -54,7 +54,16 @@ def test_a_silence_that_was_not_there_before_fails(ms: float, answer: str) -> No
 
 
 def test_a_silence_as_long_as_one_before_is_not_the_runs() -> None:
-    assert judged(record(silence(20.0, 450.0), silence(60.0, 440.0)))[0] == "pass"
+    found = harm.of(record(silence(20.0, 450.0), silence(60.0, 440.0)), 1.0, 120.0)
+    assert found is not None
+    assert (found.silence_before_ms, found.new_silence_ms) == (450.0, 0.0)
+
+
+def test_a_chirp_belongs_to_the_time_in_which_it_was_said_not_told() -> None:
+    over: Event = {"t": 30.0, "event": "before_over"}
+    found = harm.of([OPEN, *rtts(20, 30, 140.0), over, *rtts(30, 41, 160.0)], 1.0, 120.0)
+    assert found is not None
+    assert (found.p95_before_ms, found.p95_during_ms) == (140.0, 160.0)
 
 
 def test_nobody_can_tell_where_the_minute_before_was_no_better() -> None:

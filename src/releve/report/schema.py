@@ -60,7 +60,7 @@ class Harm(Part):
 
 
 class Calls(Part):
-    """What the sentinels lived through: `releve.probe.judgement.record.summarise`, and how sure that is.
+    """What the sentinels lived through (`releve.probe.judgement.record`), and how sure that is.
 
     `held_why`: why so many calls were held. `failure_rate_at_most`: of new rooms, at 95 %
     confidence, where all those opened got their agent: 1 - 0.05 ** (1 / rooms).

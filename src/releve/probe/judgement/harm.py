@@ -92,7 +92,7 @@ def _rtts(events: Iterable[Event], since: float, until: float) -> list[float]:
     """Of chirps that were said in the window."""
     found: list[float] = []
     for event in events:
-        if event["event"] == "rtt" and since <= float(event.get("at") or event["t"]) <= until:
+        if event["event"] == "rtt" and since <= float(event.get("at") or event["t"]) < until:
             found += event["ms"]
     return found
 

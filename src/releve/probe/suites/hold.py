@@ -34,8 +34,9 @@ log = logging.getLogger(__name__)
 AGENT_SECONDS = 10.0  # from opening a room until it counts as without agent
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+READY_SECONDS = 40.0  # until all hear their agent; a full host starts its processes late
 TELL_SECONDS = 20.0
-SIZE_SECONDS = 2.0  # of looking at the host, without our call and with it
+SIZE_SECONDS = 1.5  # of looking at the host, without our call and with it
 STOP_SECONDS = 6.0  # within the ten a container gets between SIGTERM and SIGKILL
 EAR_MS, MIC_MS = 20, 100  # long frames: a sentinel is to take little from those it watches
 
@@ -99,11 +100,12 @@ class _Hold:
         if self._plan.every is None:
             await self._stopping.wait()
         else:
-            await self._heard.until(lambda: self._ready or self._stopping.is_set(), AGENT_SECONDS)
+            await self._heard.until(lambda: self._ready or self._stopping.is_set(), READY_SECONDS)
             alone = capacity.Busy()
             await self._pause(self._plan.before_seconds)
             busy = alone.cores() / (os.cpu_count() or 1) if self._plan.before_seconds else 0.0
-            self._write("before_over", busy_share=round(busy, 3))
+            if self._ready:
+                self._write("before_over", busy_share=round(busy, 3))
             opening = Arrivals(
                 self._plan.every, self._plan.moments, self._arrival, self._stopping, self._write
             )
