@@ -19,3 +19,11 @@ class Changes(asyncio.Event):
         except TimeoutError:
             return holds()
         return True
+
+
+async def unless(stopping: asyncio.Event, seconds: float) -> None:
+    """Sleep for `seconds`, but not beyond the moment at which `stopping` is set."""
+    try:
+        await asyncio.wait_for(stopping.wait(), max(0.0, seconds))
+    except TimeoutError:
+        return

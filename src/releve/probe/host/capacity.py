@@ -68,6 +68,10 @@ class Busy:
         """Cores busy on average since the making."""
         return self.seconds() / max(time.monotonic() - self._wall, 1e-9)
 
+    def share(self) -> float:
+        """The part of the host's processors that was busy since the making, 1 at most."""
+        return round(min(self.cores() / (os.cpu_count() or 1), 1.0), 3)
+
 
 def busy_seconds() -> float:
     """CPU seconds of the host since it started. Raises OSError where the kernel is no Linux."""

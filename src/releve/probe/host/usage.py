@@ -27,13 +27,7 @@ class Watch:
     """Measures from its making until `read`."""
 
     def __init__(self) -> None:
-        self._others, self._own, self._wall = _others_cpu(), own_cpu(), time.monotonic()
-
-    def busy_share(self) -> float:
-        """The part of the host's processors that was busy, this probe's own work in it."""
-        wall = max(time.monotonic() - self._wall, 1e-9)
-        busy = _others_cpu() - self._others + own_cpu() - self._own
-        return round(min(busy / wall / (os.cpu_count() or 1), 1.0), 3)
+        self._others, self._wall = _others_cpu(), time.monotonic()
 
     def read(self) -> Spent:
         """Raises OSError or ValueError where the kernel is no Linux."""

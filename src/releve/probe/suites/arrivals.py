@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from releve.probe.caller.state_changes import Changes
+from releve.probe.caller.state_changes import Changes, unless
 from releve.probe.host import capacity
 
 BURST_ROOMS = 3
@@ -86,7 +86,7 @@ class Arrivals:
     async def _weigh(self, base: float) -> None:
         """What a room takes, in core-seconds beyond `base`; the least so far: others work too."""
         since, before = time.monotonic(), capacity.Busy()
-        await self._pause(COST_SECONDS)
+        await unless(self._stopping, COST_SECONDS)
         if not self._stopping.is_set():
             cost = max(before.seconds() - base * (time.monotonic() - since), 0.1)
             self._cost = cost if self._cost is None else min(cost, self._cost)
@@ -96,20 +96,13 @@ class Arrivals:
         deadline = time.monotonic() + seconds + CROWD_SECONDS
         while True:
             before, since = capacity.waiting_seconds(), time.monotonic()
-            await self._pause(seconds)
+            await unless(self._stopping, seconds)
             after, now = capacity.waiting_seconds(), time.monotonic()
             if before is None or after is None or now >= deadline or self._stopping.is_set():
                 return
             if after - before < capacity.CROWDED * (now - since):
                 return
             seconds = 0.5
-
-    async def _pause(self, seconds: float) -> None:
-        """Sleep, but not beyond the end."""
-        try:
-            await asyncio.wait_for(self._stopping.wait(), max(0.0, seconds))
-        except TimeoutError:
-            return
 
 
 def _changed_at(path: Path | None) -> int | None:

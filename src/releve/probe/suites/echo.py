@@ -20,8 +20,8 @@ from releve.probe.caller import agent_check
 from releve.probe.caller import floor as floors
 from releve.probe.caller.call import Call, new_room_name
 from releve.probe.caller.join import Server
+from releve.probe.host.capacity import Busy
 from releve.probe.host.own_cost import Meter
-from releve.probe.host.usage import Watch
 from releve.probe.judgement import latency, verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.judgement.latency import RTT_P95
@@ -67,9 +67,9 @@ async def run(
         judges = [gate for gate in judges if gate.metric != latency.OWN_SHARE]
     # Around the calls and not beside them: its own load would be heard in their round trips.
     floor_ms = await floors.measure(server) if floor else []
-    meter, started, watch = Meter(), datetime.now(UTC), Watch()
+    meter, started, host = Meter(), datetime.now(UTC), Busy()
     results = [await _talk(server, chirps) for _ in range(calls)]
-    cost, ended, busy = meter.read(1), datetime.now(UTC), watch.busy_share()
+    cost, ended, busy = meter.read(1), datetime.now(UTC), host.share()
     if floor and any(result.rtts_ms for result in results):
         floor_ms += await floors.measure(server)
     asked = calls * chirps

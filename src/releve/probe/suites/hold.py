@@ -22,7 +22,7 @@ from releve.probe.caller import health
 from releve.probe.caller.call import Call, new_room_name
 from releve.probe.caller.join import Server, ServerError
 from releve.probe.caller.listener import KEEP_SECONDS, Heard, Listener
-from releve.probe.caller.state_changes import Changes
+from releve.probe.caller.state_changes import Changes, unless
 from releve.probe.host import capacity
 from releve.probe.host.own_cost import Meter
 from releve.probe.judgement.progress_line import Tally
@@ -102,10 +102,10 @@ class _Hold:
         else:
             await self._heard.until(lambda: self._ready or self._stopping.is_set(), READY_SECONDS)
             alone = capacity.Busy()
-            await self._pause(self._plan.before_seconds)
-            busy = alone.cores() / (os.cpu_count() or 1) if self._plan.before_seconds else 0.0
+            await unless(self._stopping, self._plan.before_seconds)
             if self._ready:
-                self._write("before_over", busy_share=round(busy, 3))
+                busy = alone.share() if self._plan.before_seconds else 0.0
+                self._write("before_over", busy_share=busy)
             opening = Arrivals(
                 self._plan.every, self._plan.moments, self._arrival, self._stopping, self._write
             )
@@ -121,16 +121,16 @@ class _Hold:
         if self._sized:
             return None
         busy = capacity.Busy()
-        await self._pause(SIZE_SECONDS)
+        await unless(self._stopping, SIZE_SECONDS)
         return busy.cores()
 
     async def _size(self, idle: float, tasks: set[asyncio.Task[None]]) -> None:
         """Hold as many calls as the host carries, by what the first one takes."""
         heard = lambda: self._listeners[0].hears or self._stopping.is_set()  # noqa: E731
         if await self._heard.until(heard, AGENT_SECONDS):
-            await self._pause(SIZE_SECONDS)  # the agent's process has started by then
+            await unless(self._stopping, SIZE_SECONDS)  # the agent's process has started by then
             busy, meter = capacity.Busy(), Meter()
-            await self._pause(SIZE_SECONDS)
+            await unless(self._stopping, SIZE_SECONDS)
             own = meter.read(1)["cores_per_call"] or 0.0
             sized = capacity.held_calls(os.cpu_count() or 1, idle, busy.cores(), own)
             self._write("sized", **asdict(sized))
@@ -156,19 +156,12 @@ class _Hold:
         for call in self._calls:
             call.wake()
 
-    async def _pause(self, seconds: float) -> None:
-        """Sleep, but not beyond the end."""
-        try:
-            await asyncio.wait_for(self._stopping.wait(), max(0.0, seconds))
-        except TimeoutError:
-            return
-
     async def _sentinel(self, listener: Listener) -> None:
         """One caller, in one call after another should a call be lost."""
         while not self._stopping.is_set():
             call = self._new_call("held")
             if not await self._attend(call, partial(self._hold, call, listener), listener):
-                await self._pause(RETRY_SECONDS)
+                await unless(self._stopping, RETRY_SECONDS)
 
     async def _arrival(self) -> None:
         call = self._new_call("arrival")
