@@ -57,6 +57,14 @@ def test_preflight_says_yes_and_touches_no_container(stage: Stage) -> None:
     assert stage.containers() == before
 
 
+def test_a_host_without_room_for_a_run_is_refused_with_what_to_do(stage: Stage) -> None:
+    # A word, as `-e cores_free_min=1000` gives it.
+    run = stage.play("playbooks/preflight.yml", cores_free_min="1000", **SHORT)
+    assert run.code != 0
+    assert "wanted are 1000 cores (`cores_free_min`)" in run.last
+    assert "Run it at a quieter hour" in run.last
+
+
 def test_blue_is_not_restarted_while_somebody_talks(stage: Stage) -> None:
     """Once nobody does, it is: Molecule's host is migrated so."""
     blue = stage.blue()
