@@ -6,6 +6,7 @@ Works with the Docker SDK for Python 5.0 to 7 and with engines that have only th
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import tarfile
 import time
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 SOURCE_LABEL = "releve.source"
-SHARES = 64  # of a processor's 1024 that a container has by default: people talk beside a build
+SHARES = 64  # of the 1024 that a container has by default: people talk beside a build
 TAIL = 15  # lines of builder output that an error quotes
 
 
@@ -48,6 +49,12 @@ class Found:
     id: str | None
     digests: list[str]
     seconds: float
+
+
+def processors() -> str:
+    """Those that a build may use, as the engine wants them: half of this host's, one at least."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return ",".join(str(number) for number in allowed[len(allowed) // 2 :])
 
 
 def files_under(path: Path) -> list[Path]:
@@ -194,7 +201,7 @@ class Images:
                 buildargs=dict(wanted.buildargs),
                 labels={SOURCE_LABEL: wanted.source} if wanted.source else {},
                 network_mode="bridge" if wanted.network else "none",
-                container_limits={"cpushares": SHARES},
+                container_limits={"cpushares": SHARES, "cpusetcpus": processors()},
                 rm=True,
                 forcerm=True,
                 decode=True,

@@ -19,7 +19,8 @@ class Rooms:
 
     def __init__(self) -> None:
         self.opened = 0
-        self.events: list[str] = []
+        self.events: list[tuple[str, str]] = []
+        self.told = asyncio.Event()
         self._more = asyncio.Condition()
 
     async def open(self) -> None:
@@ -31,8 +32,15 @@ class Rooms:
         async with asyncio.timeout(20), self._more:
             await self._more.wait_for(lambda: self.opened >= count)
 
-    def write(self, event: str, **_fields: Any) -> None:
-        self.events.append(event)
+    async def events_are(self, expected: list[tuple[str, str]]) -> None:
+        async with asyncio.timeout(20):
+            while self.events != expected:
+                self.told.clear()
+                await self.told.wait()
+
+    def write(self, event: str, **fields: Any) -> None:
+        self.events.append((event, str(fields.get("id"))))
+        self.told.set()
 
 
 @asynccontextmanager
@@ -67,17 +75,42 @@ async def test_a_moment_opens_a_burst_at_once_and_each_one_another(tmp_path: Pat
     moments = tmp_path / "moments"
     async with opening(3600, moments) as rooms:
         await rooms.enough(1)
-        moments.touch()
+        moments.write_text("one\n")
         await rooms.enough(1 + arrivals.BURST_ROOMS)
-        moments.write_text("again")
+        await rooms.events_are([("moment", "one"), ("moment_over", "one")])
+        moments.write_text("two\n")
         await rooms.enough(1 + 2 * arrivals.BURST_ROOMS)
     assert rooms.opened == 1 + 2 * arrivals.BURST_ROOMS
-    assert rooms.events == ["moment", "moment"]
+
+
+async def test_a_burst_is_over_when_its_last_room_has_cost_what_it_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "COST_SECONDS", 3600.0)
+    moments = tmp_path / "moments"
+    async with opening(3600, moments) as rooms:
+        await rooms.enough(1)
+        moments.write_text("one")
+        await rooms.enough(1 + arrivals.BURST_ROOMS)
+    assert rooms.events == [("moment", "one")]
+
+
+async def test_the_rooms_of_a_moment_that_another_one_met_are_over_with_the_other_one_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrivals, "COST_SECONDS", 1.0)
+    moments = tmp_path / "moments"
+    async with opening(3600, moments) as rooms:
+        await rooms.enough(1)
+        moments.write_text("one")
+        await rooms.enough(1 + arrivals.BURST_ROOMS)
+        moments.write_text("two")
+        await rooms.events_are([("moment", "one"), ("moment", "two"), ("moment_over", "two")])
 
 
 async def test_a_file_that_an_earlier_run_left_is_no_moment(tmp_path: Path) -> None:
     moments = tmp_path / "moments"
-    moments.touch()
+    moments.write_text("earlier")
     async with opening(3600, moments) as rooms:
         await rooms.enough(1)
         moments.unlink()

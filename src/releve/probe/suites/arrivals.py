@@ -1,7 +1,9 @@
 """New rooms where they prove something: a burst around each risky moment, else a slow pulse.
 
-Whoever is about to move something touches the file `moments`: rooms open from just before to some
-seconds after. Between them one room every `every` seconds shows that nothing else went wrong.
+Whoever is about to move something writes an id of its own into the file `moments`: rooms open from
+just before to some seconds after, and "moment_over" with that id is written when they have opened
+and cost what they cost. Between them one room every `every` seconds shows that nothing else went
+wrong.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Arrivals:
         self._every, self._moments, self._open = every, moments, open_room
         self._stopping, self._write = stopping, write
         self._due = 0
+        self._moment = ""
         self._changed = Changes()
         self._cost: float | None = None
         self._cores = os.cpu_count() or 1
@@ -54,7 +57,10 @@ class Arrivals:
                 busy = capacity.Busy()
                 opened = asyncio.create_task(self._open())
                 tasks.add(opened)
-                tasks.add(asyncio.create_task(self._weigh(base)))
+                weighed = asyncio.create_task(self._weigh(base))
+                tasks.add(weighed)
+                if burst and not self._due:
+                    tasks.add(asyncio.create_task(self._tell_over(weighed, self._moment)))
                 if burst:
                     await self._space(spacing)
                 if not self._due:
@@ -72,16 +78,22 @@ class Arrivals:
         self._changed.set()
 
     async def _look(self) -> None:
-        """Runs until it is cancelled: each change of the file is a moment."""
-        seen = _changed_at(self._moments)
+        """Runs until it is cancelled: each new id in the file is a moment."""
+        self._moment = _id_in(self._moments)
         while self._moments is not None:
             await asyncio.sleep(LOOK_SECONDS)
-            now = _changed_at(self._moments)
-            if now not in (seen, None):
-                self._write("moment")
+            now = _id_in(self._moments)
+            if now not in (self._moment, ""):
+                self._moment = now
+                self._write("moment", id=now)
                 self._due = BURST_ROOMS
                 self._changed.set()
-            seen = now
+
+    async def _tell_over(self, weighed: asyncio.Task[None], moment: str) -> None:
+        """Write that the rooms of a moment have opened, unless another one began meanwhile."""
+        await weighed
+        if moment == self._moment and not self._stopping.is_set():
+            self._write("moment_over", id=moment)
 
     async def _weigh(self, base: float) -> None:
         """What a room takes, in core-seconds beyond `base`; the least so far: others work too."""
@@ -105,8 +117,9 @@ class Arrivals:
             seconds = 0.5
 
 
-def _changed_at(path: Path | None) -> int | None:
+def _id_in(path: Path | None) -> str:
+    """What stands in the file; nothing where there is none."""
     try:
-        return None if path is None else path.stat().st_mtime_ns
+        return "" if path is None else path.read_text(encoding="ascii", errors="replace").strip()
     except FileNotFoundError:
-        return None
+        return ""
