@@ -74,7 +74,7 @@ def main() -> None:
         module.fail_json(**run.refusal(error))
     record = Path(params["record"])
     if record.exists() and not check:  # sentinels on the line open new rooms around this
-        record.with_name("moments").touch()
+        record.with_name("moments").write_text(params["run"], encoding="ascii")
     flipped, failure = {"changed": False}, None
     try:
         flipped = run.flip(gateway, {"blue": 100, "green": 0}, check)

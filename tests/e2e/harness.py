@@ -95,6 +95,10 @@ class Stage:
     def settings(self, extra: dict[str, Any]) -> dict[str, Any]:
         return {**SETTINGS, "releve_reports": str(self.reports), **extra}
 
+    def moment(self) -> str:
+        """The id by which the sentinels know the last moment around which they open rooms."""
+        return Path(f"/var/lib/releve/{STACK}/record/moments").read_text(encoding="ascii").strip()
+
     def play(self, playbook: str, *, check: bool = False, **extra: Any) -> Played:
         """Run it to its end."""
         private = self.folder / "runner"

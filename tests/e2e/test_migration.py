@@ -153,6 +153,8 @@ def test_a_rollback_with_calls_on_both_colours_drops_none(stage: Stage) -> None:
     run = stage.play("rollback.yml")
     assert run.code == 0, run.output
     unharmed(run.report["calls"])
+    # The sentinels open rooms around it, as they know by its id.
+    assert stage.moment() == run.report["run"]["id"]
     assert run.report["rollback"]["seconds"] > 0
     assert stage.weights() == BLUE_ALONE
     stage.hang_up()

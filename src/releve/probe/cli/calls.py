@@ -105,7 +105,7 @@ def hold(
         float, typer.Option(min=0, help="how long the held calls are alone before the first room")
     ] = 0.0,
     moments: Annotated[
-        Path | None, typer.Option(help="a file: each change of it opens new rooms in a burst")
+        Path | None, typer.Option(help="a file: each new id in it opens new rooms in a burst")
     ] = None,
 ) -> None:
     """Hold calls and open new rooms until SIGTERM, writing down what happens to them."""

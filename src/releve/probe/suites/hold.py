@@ -47,7 +47,7 @@ class Plan:
 
     calls: None holds as many as the host carries, one to three. every: without it there are no
     arrivals. before_seconds: how long the calls are alone before the first. moments: a file; each
-    change of it opens rooms in a burst.
+    new id in it opens rooms in a burst.
     """
 
     calls: int | None
