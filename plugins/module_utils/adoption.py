@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 import shutil
 import socket
 import subprocess
@@ -186,6 +187,19 @@ class Detour:
                     f"rule that leads it there could not be removed ({error}). Remove it by "
                     f"`nsenter --target {self._pid} --net {' '.join(deletion)}`, then run again"
                 ) from error
+
+    def left_rules(self) -> list[list[str]]:
+        """Rules that an adoption left which was killed, as iptables lists them."""
+        table = ("iptables", "--wait", "2", "--table", "nat")
+        listed = self._inside(*table, "--list-rules", "OUTPUT")
+        return [shlex.split(line)[1:] for line in listed.splitlines() if MARK in line]
+
+    def sweep(self) -> bool:
+        """Remove them; whether there were any. Raises AdoptionError where one stays."""
+        left = self.left_rules()
+        for rule in left:
+            self._inside("iptables", "--wait", "2", "--table", "nat", "--delete", *rule)
+        return bool(left)
 
     def cut_worker(self) -> None:
         """Cut the worker's own connection; it will connect again by itself.

@@ -65,6 +65,14 @@ class Gateway:
         """GET /jobs, the default agent's only."""
         return [job for job in self.request("GET", "/jobs") if _ours(job)]
 
+    def calls(self) -> list[dict[str, Any]]:
+        """GET /calls: every agent in every room, by the server's word.
+
+        Raises GatewayError, also where the server does not answer.
+        """
+        content: list[dict[str, Any]] = self.request("GET", "/calls")
+        return content
+
     def set_weights(self, weights: dict[str, int]) -> dict[str, Any]:
         """PUT /weights; adds `round_trip_ms`, what the caller waited."""
         began = time.monotonic()

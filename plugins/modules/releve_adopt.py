@@ -8,7 +8,8 @@ module: releve_adopt
 short_description: Move a running agent worker behind the dispatch gateway without a restart
 description:
   - Live adoption. The worker's own connection is cut once and led to the gateway; calls go on.
-  - Does nothing when the worker already stands at the gateway.
+  - Does nothing when the worker already stands at the gateway, but for a rule that an adoption left
+    which was killed.
   - When the worker does not register in time, or under another key than the gateway's, it is led
     back to the server and the module fails.
 options:
@@ -29,7 +30,7 @@ EXAMPLES = r"""
     blue: "{{ stack_now.blue }}"
     server: "{{ stack_now.server }}"
     gateway: "{{ stack_now.gateway }}"
-    socket: /run/releve/eloquence/admin.sock
+    socket: /var/lib/releve/eloquence/run/admin.sock
 """
 
 RETURN = r"""
@@ -61,17 +62,19 @@ def main() -> None:
     )
     params = module.params
     blue, gateway = params["blue"], Gateway(params["socket"])
+    detour = adoption.Detour(
+        blue["pid"],
+        adoption.Endpoint(params["server"]["address"], blue["server_port"]),
+        adoption.Endpoint(params["gateway"]["address"], params["gateway_port"]),
+    )
     try:
-        if workers(gateway.state(), "blue", blue["address"]):
-            module.exit_json(changed=False)
+        adopted = bool(workers(gateway.state(), "blue", blue["address"]))
         if module.check_mode:
-            module.exit_json(changed=True)
+            module.exit_json(changed=not adopted or bool(detour.left_rules()))
+        swept = detour.sweep()
+        if adopted:
+            module.exit_json(changed=swept)
         began = time.monotonic()
-        detour = adoption.Detour(
-            blue["pid"],
-            adoption.Endpoint(params["server"]["address"], blue["server_port"]),
-            adoption.Endpoint(params["gateway"]["address"], params["gateway_port"]),
-        )
         adoption.adopt(detour, lambda: _registered(gateway, blue["address"], params["timeout"]))
         module.exit_json(changed=True, ms=round((time.monotonic() - began) * 1000, 1))
     except adoption.RuleLeftError as error:

@@ -18,6 +18,7 @@ options:
       Give up when this container stops meanwhile. With O(connected) it is the gateway's own, and no
       other gateway's answer counts.
     type: str
+  calls: {description: Ask the server who is in the rooms, type: bool, default: false}
   timeout: {description: Seconds to wait., type: float, default: 20}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
@@ -27,7 +28,7 @@ author: [Relève]
 EXAMPLES = r"""
 - name: Wait for green
   releve_gateway_info:
-    socket: /run/releve/eloquence/admin.sock
+    socket: /var/lib/releve/eloquence/run/admin.sock
     worker: green
     container: eloquence-agent-green
 """
@@ -35,6 +36,10 @@ EXAMPLES = r"""
 RETURN = r"""
 state: {description: What GET /state answers., returned: always, type: dict}
 jobs: {description: What GET /jobs answers., returned: always, type: list}
+calls:
+  description: What GET /calls answers, every agent in every room by the server's word.
+  returned: when O(calls) was asked for and the server answers; else the module fails
+  type: list
 """
 
 from functools import partial
@@ -52,6 +57,7 @@ def main() -> None:
             "connected": {"type": "bool", "default": False},
             "worker": {"type": "str", "choices": ["blue", "green"]},
             "container": {"type": "str"},
+            "calls": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 20.0},
         },
         supports_check_mode=True,
@@ -70,7 +76,8 @@ def main() -> None:
     try:
         for met, what in waiting:
             gateway.wait(met, params["timeout"], what, **({"give_up": watch} if watch else {}))
-        module.exit_json(changed=False, state=gateway.state(), jobs=gateway.jobs())
+        calls = {"calls": gateway.calls()} if params["calls"] else {}
+        module.exit_json(changed=False, state=gateway.state(), jobs=gateway.jobs(), **calls)
     except GatewayError as error:
         module.fail_json(msg=str(error))
 

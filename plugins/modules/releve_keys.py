@@ -8,6 +8,8 @@ module: releve_keys
 short_description: Write the LiveKit API keys of a running agent into a secret file
 description:
   - Takes LIVEKIT_API_KEY and LIVEKIT_API_SECRET from the environment of the running blue agent.
+  - Other pairs of the file stay, as they stand there while keys are rotated, and so does its inode,
+    which running containers have mounted. The agent's pair is added in front when it is missing.
   - Where the agent has none there, an existing file is left as it is.
   - The keys never leave the host and are never returned.
 options:
@@ -31,10 +33,9 @@ EXAMPLES = r"""
 
 RETURN = r"""# nothing: the result holds no secret"""
 
-import json
-import os
 from pathlib import Path
 
+from ansible.module_utils import keys_file
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_host import docker_client
 from ansible.module_utils.stack import Stack, StackError
@@ -68,17 +69,14 @@ def main() -> None:
             msg="the agent's environment holds no LIVEKIT_API_KEY and LIVEKIT_API_SECRET; write "
             f"`<api key>: <api secret>` into {dest} (mode 0600) and run again"
         )
-    # JSON strings are YAML strings, whatever they hold.
-    text = f"{json.dumps(pair[0])}: {json.dumps(pair[1])}\n"
-    changed = not dest.exists() or dest.read_text(encoding="utf-8") != text
-    if changed and not module.check_mode:
-        fresh = dest.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chown(fresh, params["owner"], params["owner"])
-        fresh.replace(dest)
+    try:
+        before = dest.read_text(encoding="utf-8") if dest.exists() else ""
+        text = keys_file.with_pair(before, pair)
+        changed = text != before or not dest.exists()
+        if changed and not module.check_mode:
+            keys_file.write(dest, text, params["owner"])
+    except (keys_file.KeysFileError, OSError) as error:
+        module.fail_json(msg=f"keys file {dest}: {error}")
     module.exit_json(changed=changed)
 
 

@@ -23,7 +23,7 @@ EXAMPLES = r"""
   releve_leave:
     lock: /run/releve/eloquence.lock
     run: "{{ releve_run_id }}"
-    socket: /run/releve/eloquence/admin.sock
+    socket: /var/lib/releve/eloquence/run/admin.sock
     record: /var/lib/releve/eloquence/record/sentinels.jsonl
 """
 

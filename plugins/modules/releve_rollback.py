@@ -28,7 +28,7 @@ EXAMPLES = r"""
 - name: Go back
   releve_rollback:
     lock: /run/releve/eloquence.lock
-    socket: /run/releve/eloquence/admin.sock
+    socket: /var/lib/releve/eloquence/run/admin.sock
     record: /var/lib/releve/eloquence/record/sentinels.jsonl
     reports: var/reports
 """

@@ -23,7 +23,7 @@ EXAMPLES = r"""
 - name: Read the stack
   releve_stack_info:
     stack: eloquence
-    socket: /run/releve/eloquence/admin.sock
+    socket: /var/lib/releve/eloquence/run/admin.sock
 """
 
 RETURN = r"""

@@ -18,7 +18,7 @@ author: [Relève]
 EXAMPLES = r"""
 - name: Everything to green
   releve_weights:
-    socket: /run/releve/eloquence/admin.sock
+    socket: /var/lib/releve/eloquence/run/admin.sock
     blue: 0
     green: 100
 """

@@ -90,7 +90,7 @@ class Stage:
         self.reports.mkdir()
         self.printed: list[str] = []
         self.docker = docker.from_env()
-        self.gateway = Gateway(f"/run/releve/{STACK}/admin.sock")
+        self.gateway = Gateway(f"/var/lib/releve/{STACK}/run/admin.sock")
 
     def settings(self, extra: dict[str, Any]) -> dict[str, Any]:
         return {**SETTINGS, "releve_reports": str(self.reports), **extra}

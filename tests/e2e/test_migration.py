@@ -147,6 +147,17 @@ def test_a_migration_moves_every_new_room_and_drops_no_call(stage: Stage) -> Non
     assert None not in harm.values()
 
 
+def test_a_preflight_that_fails_with_green_in_service_undoes_nothing(stage: Stage) -> None:
+    before = stage.containers()
+    # A word, as `-e disk_free_min_gb=999999` gives it.
+    run = stage.play("migrate.yml", disk_free_min_gb="999999")
+    assert run.code != 0
+    assert "wanted 999999 GB (`disk_free_min_gb`)" in run.last
+    assert run.report["run"]["verdict"] == "failed"
+    assert stage.weights() == GREEN_ALONE
+    assert stage.containers() == before
+
+
 def test_a_rollback_with_calls_on_both_colours_drops_none(stage: Stage) -> None:
     # The sentinels are blue's, since before the migration; newer rooms are green's.
     stage.await_call("green")
@@ -179,6 +190,14 @@ def test_both_colours_are_probed_and_told_by_status(stage: Stage) -> None:
     status = stage.play("playbooks/status.yml")
     assert status.code == 0
     assert "blue: 100" in status.output
+
+
+def test_nothing_that_starts_after_a_reboot_needs_a_folder_of_run(stage: Stage) -> None:
+    ours = stage.docker.containers.list(filters={"label": f"releve.stack={STACK}"})
+    restarted = [one for one in ours if one.attrs["HostConfig"]["RestartPolicy"]["Name"] != "no"]
+    sources = {mount["Source"] for one in restarted for mount in one.attrs["Mounts"]}
+    assert len(restarted) >= 2, "the gateway and green"
+    assert not [source for source in sources if source.startswith(("/run/", "/var/run/", "/tmp/"))]
 
 
 def test_a_restore_shows_its_plan_and_leaves_a_running_stack_alone(stage: Stage) -> None:

@@ -35,6 +35,7 @@ class Host:
         self.listings = list(listings)
         self.broken = broken
         self.ran: list[list[str]] = []
+        self.rules = ""
 
     def __call__(self, argv: list[str]) -> str:
         assert argv[:4] == ["nsenter", "--target", "100", "--net"]
@@ -42,6 +43,8 @@ class Host:
         self.ran.append(inside)
         if self.broken(inside):
             raise AdoptionError("it failed")
+        if "--list-rules" in inside:
+            return self.rules
         if inside[:2] == ["ss", "-Htnp"]:
             return self.listings.pop(0) if len(self.listings) > 1 else self.listings[0]
         return ""
@@ -139,6 +142,27 @@ def test_without_a_rule_nothing_is_cut() -> None:
     with pytest.raises(AdoptionError, match="it failed"):
         adoption.adopt(host.detour(), registered)
     assert host.story == ["insert"]
+
+
+def test_a_rule_that_a_killed_adoption_left_is_removed_and_no_other() -> None:
+    host = Host(WORKER)
+    ours = (
+        "-d 172.18.0.2/32 -p tcp -m tcp --dport 7880 --tcp-flags FIN,SYN,RST,ACK SYN -m comment "
+        "--comment releve-adoption -j DNAT --to-destination 172.18.0.9:7890"
+    )
+    host.rules = (
+        f"-P OUTPUT ACCEPT\n-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT\n-A OUTPUT {ours}\n"
+    )
+    assert host.detour().sweep()
+    table = "iptables --wait 2 --table nat --delete OUTPUT "
+    assert [" ".join(each) for each in host.ran[1:]] == [table + ours]
+
+
+def test_where_no_adoption_was_killed_nothing_is_removed() -> None:
+    host = Host(WORKER)
+    host.rules = "-P OUTPUT ACCEPT\n"
+    assert not host.detour().sweep()
+    assert len(host.ran) == 1
 
 
 @pytest.mark.parametrize(

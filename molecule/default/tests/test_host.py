@@ -42,7 +42,7 @@ def test_no_secret_is_in_what_docker_tells(host: Any, name: str) -> None:
 def test_secrets_are_in_files_that_only_their_owner_reads(host: Any) -> None:
     assert host.file("/var/lib/releve/eloquence/keys.yaml").mode == 0o600
     assert host.file("/var/lib/releve/eloquence").mode == 0o700
-    assert host.file("/run/releve/eloquence/admin.sock").is_socket
+    assert host.file("/var/lib/releve/eloquence/run/admin.sock").is_socket
 
 
 def test_every_new_room_goes_to_green(host: Any) -> None:

@@ -36,6 +36,7 @@ TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
 READY_SECONDS = 40.0  # until all hear their agent; a full host starts its processes late
 TELL_SECONDS = 20.0
+ALIVE_SECONDS = 5.0  # between signs in the record that somebody watches
 SIZE_SECONDS = 1.5  # of looking at the host, without our call and with it
 STOP_SECONDS = 6.0  # within the ten a container gets between SIGTERM and SIGKILL
 EAR_MS, MIC_MS = 20, 100  # long frames: a sentinel is to take little from those it watches
@@ -91,7 +92,7 @@ class _Hold:
             loop.add_signal_handler(number, self._stop)
         timer = loop.call_later(self._plan.max_seconds, self._stop)
         self._write("started", calls=self._plan.calls, every=self._plan.every)
-        telling = asyncio.create_task(self._keep_telling())
+        background = [asyncio.create_task(each) for each in (self._keep_telling(), self._alive())]
         idle = await self._idle_cores()
         tasks = {asyncio.create_task(self._sentinel(listener)) for listener in self._listeners}
         if idle is not None:
@@ -111,7 +112,8 @@ class _Hold:
             )
             await opening.run(tasks)
         timer.cancel()
-        telling.cancel()
+        for each in background:
+            each.cancel()
         await _end(tasks)
         if self._refused is not None:
             raise self._refused
@@ -145,6 +147,12 @@ class _Hold:
         while True:
             await asyncio.sleep(TELL_SECONDS)
             self._tell(self._tally.line(time.monotonic() - since, of))
+
+    async def _alive(self) -> None:
+        """Runs until it is cancelled: a record without news is told from one that nobody writes."""
+        while True:
+            await asyncio.sleep(ALIVE_SECONDS)
+            self._write("alive")
 
     def _write(self, event: str, **fields: object) -> None:
         self._recorder.write(event, **fields)
