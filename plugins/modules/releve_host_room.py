@@ -7,17 +7,20 @@ DOCUMENTATION = r"""
 module: releve_host_room
 short_description: Measure the processors and the memory that nobody uses
 description:
-  - Looks at the whole host for a while, by the kernel's own account. Linux only.
+  - Looks at the whole host for a second, by the kernel's own account. Linux only.
+  - Looks again while less is free than wanted, since what has just started is over soon.
 options:
-  seconds: {description: How long to look., type: float, default: 1.0}
+  cores: {description: Processors that are to be free., type: float, default: 0}
+  timeout: {description: Seconds after which what is free is the answer., type: float, default: 15}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
 author: [Relève]
 """
 
 EXAMPLES = r"""
-- name: Measure what is free
+- name: Measure what is free, and wait until it is half a core
   releve_host_room:
+    cores: 0.5
 """
 
 RETURN = r"""
@@ -35,16 +38,30 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.proc import idle_seconds, memory_free_mb
 
+LOOK_SECONDS = 1.0
+
+
+def _cores_free() -> float:
+    """Of a second, on average. Raises OSError or ValueError where the kernel does not tell."""
+    idle, since = idle_seconds(), time.monotonic()
+    time.sleep(LOOK_SECONDS)
+    return (idle_seconds() - idle) / (time.monotonic() - since)
+
 
 def main() -> None:
     """Run the module."""
     module = AnsibleModule(
-        argument_spec={"seconds": {"type": "float", "default": 1.0}}, supports_check_mode=True
+        argument_spec={
+            "cores": {"type": "float", "default": 0.0},
+            "timeout": {"type": "float", "default": 15.0},
+        },
+        supports_check_mode=True,
     )
+    deadline = time.monotonic() + module.params["timeout"]
     try:
-        idle, since = idle_seconds(), time.monotonic()
-        time.sleep(module.params["seconds"])
-        free = (idle_seconds() - idle) / (time.monotonic() - since)
+        free = _cores_free()
+        while free < module.params["cores"] and time.monotonic() < deadline:
+            free = _cores_free()
         memory = memory_free_mb()
     except (OSError, ValueError) as error:
         module.fail_json(msg=f"this host does not tell what is free: {error}")
