@@ -42,7 +42,7 @@ demo: venv
 	ansible-playbook playbooks/engine.yml
 	ansible-playbook playbooks/demo_up.yml
 	ansible-playbook migrate.yml
-	@echo "Back again: . $(BIN)/activate && ansible-playbook rollback.yml"
+	@echo "Back again: . $(BIN)/activate && ansible-playbook -i inventories/demo rollback.yml"
 
 demo-down: venv
 	ansible-playbook playbooks/demo_down.yml

@@ -26,6 +26,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 
 from releve.background import give_way
 from releve.report import journal as journals
+from releve.report.command import next_command, shown
 from releve.report.interrupt import Interrupt
 from releve.report.journal import Failure, Journal, shorten
 
@@ -84,12 +85,6 @@ def message_of(result: dict[str, Any]) -> str:
     return shorten(f"{said}: {shown.splitlines()[-1]}" if shown else said)
 
 
-def shown(path: Path) -> str:
-    """A path as somebody standing here would type it."""
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
 class CallbackModule(CallbackBase):
     """The journal's ears and voice in Ansible."""
 
@@ -107,7 +102,7 @@ class CallbackModule(CallbackBase):
             sys.stdout.reconfigure(line_buffering=True)
         self._journal: Journal | None = None
         self._facts: dict[str, Any] = {}
-        self._playbook = ""
+        self._playbook = Path()
         self._run_dir: Path | None = None
         self._trouble: str | None = None
         self._last_line: str | None = None
@@ -118,12 +113,12 @@ class CallbackModule(CallbackBase):
     # What Ansible tells
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
-        self._playbook = shown(Path(playbook._file_name).absolute())
+        self._playbook = Path(playbook._file_name).absolute()
         self._journal = Journal(time.monotonic())
         self._facts, self._run_dir, self._trouble = {}, None, None
         self._interrupt.watch()
         # A rollback is what the people on the line are waiting for.
-        if Path(self._playbook).stem != "rollback" and (why := give_way()):
+        if self._playbook.stem != "rollback" and (why := give_way()):
             self._display.vv(f"this run does not give way to calls on this machine: {why}")
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
@@ -229,8 +224,9 @@ class CallbackModule(CallbackBase):
         self._last_line = journals.last_line(
             journal,
             ended,
-            playbook=self._playbook,
-            verb=(self._run_dir and journals.verb_of(self._run_dir)) or Path(self._playbook).stem,
+            again=next_command(self._playbook),
+            back=next_command(self._playbook.with_name("rollback.yml")),
+            verb=(self._run_dir and journals.verb_of(self._run_dir)) or self._playbook.stem,
             page=page,
             next_step=facts.get("releve_next"),
             trouble=self._trouble,

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+FILTERS = Path(__file__).parents[2] / "plugins/filter"
+
 
 def played(
     folder: Path, *options: str, hosts: str = "localhost", **env: str
@@ -19,7 +21,7 @@ def played(
             f"--extra-vars=ansible_python_interpreter={sys.executable}",
             *options,
         ],
-        env=os.environ | {"ANSIBLE_NOCOLOR": "1"} | env,
+        env=os.environ | {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_FILTER_PLUGINS": str(FILTERS)} | env,
         cwd=folder,
         capture_output=True,
         text=True,

@@ -185,6 +185,49 @@ def test_a_failure_ends_with_the_step_the_task_the_message_and_what_next(stage: 
     assert done.evidence("steps.jsonl")[-1]["outcome"] == "failed"
 
 
+def test_the_next_command_is_for_the_host_and_the_stack_of_the_run(stage: Stage) -> None:
+    (stage.home / "hosts.yml").write_text("all: {hosts: {localhost: {ansible_connection: local}}}")
+    (stage.home / "more.yml").write_text("my_own: 1")
+    failing = START + play("(2/3) ADOPT: x", "- name: it registers\n  fail: {msg: No.}")
+    given = ("-i", "hosts.yml", "--limit", "localhost", "-e", "@more.yml")
+    done = stage.play(failing, *given, "-e", "stack=copy password=s3cr3t")
+    assert done.last.endswith(
+        " Next: ansible-playbook -i hosts.yml --limit localhost rollback.yml "
+        "-e @more.yml -e stack=copy"
+    )
+    done = stage.play(failing, "-i", str(stage.home / "hosts.yml"), "-i", "localhost,")
+    assert done.last.endswith(" Next: ansible-playbook -i hosts.yml -i localhost, rollback.yml")
+
+
+def test_the_way_back_stands_beside_the_playbook_wherever_it_is_started(stage: Stage) -> None:
+    failing = START + play("(2/3) ADOPT: x", "- name: it registers\n  fail: {msg: No.}")
+    command = stage.command(failing)
+    elsewhere = stage.home / "elsewhere"
+    elsewhere.mkdir()
+    command[2] = f"../{command[2]}"
+    said = subprocess.run(command, cwd=elsewhere, env=stage.env, text=True, capture_output=True)
+    assert said.stdout.rstrip().endswith(" Next: ansible-playbook ../rollback.yml")
+
+
+def test_a_sentence_of_a_task_has_the_same_command(stage: Stage) -> None:
+    (stage.home / "hosts.yml").write_text("all: {hosts: {localhost: {ansible_connection: local}}}")
+    stage.env["ANSIBLE_FILTER_PLUGINS"] = str(ROOT / "plugins/filter")
+    look = "look: {{ 'playbooks/status.yml' | releve_command }}."
+    copy = (
+        "copy: {{ ['a.yml', 'b.yml'] | releve_command(stack='copy', further='-e state=absent') }}."
+    )
+    done = stage.play(
+        play("x", f'- debug: {{msg: "{look}"}}\n- debug: {{msg: "{copy}"}}'),
+        *("-i", "hosts.yml", "-e", "stack=mine"),
+    )
+    said = " ".join(" ".join(done.lines).split())
+    assert f"look: ansible-playbook -i hosts.yml {ROOT}/playbooks/status.yml -e stack=mine." in said
+    assert (
+        f"copy: ansible-playbook -i hosts.yml {ROOT}/a.yml {ROOT}/b.yml -e stack=copy "
+        "-e state=absent." in said
+    )
+
+
 def test_a_gate_that_rolls_back_is_the_reason_not_the_rescue_that_fails_on_purpose(
     stage: Stage,
 ) -> None:
@@ -368,10 +411,12 @@ class FilterModule:
 """
 
 
-def interrupted(stage: Stage, tasks: str, until: Callable[[str], bool]) -> Played:
+def interrupted(
+    stage: Stage, tasks: str, until: Callable[[str], bool], start: str = START
+) -> Played:
     """Play ADOPT with `tasks`, and press Ctrl-C at the line for which `until` says so."""
     process = subprocess.Popen(
-        stage.command(START + play("(2/3) ADOPT: x", tasks)),
+        stage.command(start + play("(2/3) ADOPT: x", tasks)),
         cwd=stage.home,
         env=stage.env,
         text=True,
@@ -398,6 +443,13 @@ def test_ctrl_c_ends_the_run_and_says_both_ways_on(stage: Stage) -> None:
     assert done.last == INTERRUPTED
     assert done.report()["run"]["verdict"] == "failed"
     assert done.report()["run"]["reason"] == "interrupted"
+
+
+def test_ctrl_c_names_no_way_back_where_nothing_was_moved(stage: Stage) -> None:
+    probe = "- set_fact: {releve_run_dir: '{{ playbook_dir }}/20250601T101500Z-probe-0a1b'}"
+    tasks = f"{probe}\n- name: wait\n  command: sleep 30"
+    done = interrupted(stage, tasks, lambda line: line.startswith("TASK [wait]"), start="")
+    assert done.last == "FAILED (2/3) ADOPT · interrupted. Next: the same command goes on"
 
 
 def test_ctrl_c_ends_a_run_in_which_ansible_hangs(stage: Stage) -> None:

@@ -17,8 +17,6 @@ _STEP = re.compile(r"(?:^| : )(?P<whole>(?P<title>\(\d+/\d+\) [A-Z]+(?: [A-Z]+)*
 _RUN_ID = re.compile(r"^\d{8}T\d{6}Z-(?P<verb>.+)-[0-9a-f]{4}$")
 _PROOF = "; evidence: "
 _RANK = ("skipped", "ok", "changed", "failed")
-_BACK = "ansible-playbook rollback.yml goes back"
-_GO_ON_OR_BACK = f"the same command goes on, {_BACK}"
 
 
 @dataclass(slots=True)
@@ -175,7 +173,8 @@ def last_line(
     journal: Journal,
     ended: End,
     *,
-    playbook: str,
+    again: str,
+    back: str,
     verb: str,
     page: str | None,
     next_step: str | None = None,
@@ -183,11 +182,11 @@ def last_line(
 ) -> str | None:
     """One line: what happened and what to do next; None when there is nothing to say.
 
-    `page` is report.html, None for a verb that keeps no run; `trouble` is why the report is not
-    whole.
+    `again` and `back` are the commands that start this playbook anew and that roll back. `page` is
+    report.html, None for a verb that keeps no run; `trouble` is why the report is not whole.
     """
     cause = journal.cause()
-    again = f"mend it, then ansible-playbook {playbook}"
+    mended = f"mend it, then {again}"
     if ended.verdict == "pass":
         if page is None:
             return None
@@ -196,17 +195,20 @@ def last_line(
             return f"{line} · report {page}"
         next_step = f"mend it, then releve report write {Path(page).parent}"
     elif ended.verdict == "rolled_back":
-        line, next_step = f"ROLLED BACK · {ended.reason}", next_step or again
+        line, next_step = f"ROLLED BACK · {ended.reason}", next_step or mended
     elif ended.verdict == "waiting":
         line = f"WAITING · {ended.reason}"
-        next_step = next_step or f"when it is quieter, ansible-playbook {playbook}; {_BACK}"
+        next_step = next_step or f"when it is quieter, {again}; {back} goes back"
     else:
         step = (cause.step if cause else None) or (journal.steps[-1] if journal.steps else None)
         interrupted = ended.reason == "interrupted"
         task = f"{cause.task}: " if cause and not interrupted else ""
         line = f"FAILED {step.title + ' ' if step else ''}· {task}{ended.reason}"
-        undo = "ansible-playbook rollback.yml" if verb == "migrate" else again
-        next_step = _GO_ON_OR_BACK if interrupted else next_step or undo
+        if interrupted:
+            undo = f", {back} goes back" if verb == "migrate" else ""
+            next_step = f"the same command goes on{undo}"
+        else:
+            next_step = next_step or (back if verb == "migrate" else mended)
     if trouble is not None:
         line = f"{line} · THE REPORT IS NOT WHOLE: {trouble}"
     return f"{line}. Next: {next_step}"
