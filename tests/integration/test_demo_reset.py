@@ -41,9 +41,22 @@ class Demo:
     def networks(self) -> set[str]:
         return {item.id for item in self.client.networks.list(names=[f"{self.name}_default"])}
 
+    @property
+    def project(self) -> Path:
+        return Path("/opt", self.name)
+
+    def mark(self) -> None:
+        """As demo_up.yml does."""
+        self.project.mkdir(exist_ok=True)
+        (self.project / ".releve-demo").touch()
+
     def play(self, playbook: Path) -> None:
-        given = {"stack": self.name, "demo_keep_images": "true"} | self.folders
-        done = subprocess.run(
+        done = self.played(playbook)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def played(self, playbook: Path, **more: str) -> subprocess.CompletedProcess[str]:
+        given = {"stack": self.name, "demo_keep_images": "true"} | self.folders | more
+        return subprocess.run(
             [
                 *(Path(sys.executable).parent / "ansible-playbook", playbook),
                 f"--inventory={ROOT}/inventories/demo",
@@ -56,7 +69,6 @@ class Demo:
             timeout=300,
             check=False,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture
@@ -99,7 +111,30 @@ def test_a_network_of_a_killed_run_goes_and_the_one_in_use_stays(demo: Demo) -> 
     assert demo.networks() == {used}
 
 
+@pytest.mark.parametrize("playbook", ["demo_down.yml", "demo_up.yml"])
+def test_a_stack_that_is_not_the_demos_is_left_as_it_is(demo: Demo, playbook: str) -> None:
+    demo.folders["backup_dir"].mkdir(parents=True)
+    before = demo.networks()
+    done = demo.played(ROOT / "playbooks" / playbook)
+    said = " ".join(done.stdout.split())
+    assert done.returncode != 0
+    assert f"the stack {demo.name} on demo was not made by demo_up.yml" in said
+    assert f"-e confirm={demo.name}" in said
+    assert demo.networks() == before
+    assert demo.folders["backup_dir"].is_dir()
+    assert not demo.project.exists()
+
+
+def test_a_stack_without_the_mark_goes_when_it_is_named(demo: Demo) -> None:
+    done = demo.played(ROOT / "playbooks" / "demo_down.yml", confirm=demo.name)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert demo.networks() == set()
+    # Nothing is there any more: there is nothing to refuse.
+    demo.play(ROOT / "playbooks" / "demo_down.yml")
+
+
 def test_after_demo_down_no_folder_is_left_but_those_of_another_stack(demo: Demo) -> None:
+    demo.mark()
     for folder in demo.folders.values():
         folder.mkdir(parents=True)
         (folder / "file").touch()
