@@ -133,6 +133,18 @@ def test_a_stack_without_the_mark_goes_when_it_is_named(demo: Demo) -> None:
     demo.play(ROOT / "playbooks" / "demo_down.yml")
 
 
+def test_containers_of_the_demos_own_agent_outlive_its_mark(demo: Demo) -> None:
+    image = f"eloquence-agent:blue-{demo.name}"
+    demo.client.images.get(f"{demo.name}:1").tag(image)
+    label = {"com.docker.compose.project": demo.name}
+    try:
+        demo.client.containers.create(image, ["/sleep", "0"], labels=label)
+        demo.play(ROOT / "playbooks" / "demo_down.yml")
+    finally:
+        demo.client.images.remove(image, force=True)
+    assert demo.networks() == set()
+
+
 def test_after_demo_down_no_folder_is_left_but_those_of_another_stack(demo: Demo) -> None:
     demo.mark()
     for folder in demo.folders.values():

@@ -185,6 +185,14 @@ def test_a_failure_ends_with_the_step_the_task_the_message_and_what_next(stage: 
     assert done.evidence("steps.jsonl")[-1]["outcome"] == "failed"
 
 
+def test_a_preflight_that_fails_has_nothing_to_go_back_from(stage: Stage) -> None:
+    failing = START + '\n    - name: "(1/3) PREFLIGHT: the disk has room"\n      fail: {msg: No.}\n'
+    done = stage.play(failing)
+    assert done.last.startswith("FAILED (1/3) PREFLIGHT")
+    assert "Next: mend it, then ansible-playbook " in done.last
+    assert "rollback" not in done.last
+
+
 def test_the_next_command_is_for_the_host_and_the_stack_of_the_run(stage: Stage) -> None:
     (stage.home / "hosts.yml").write_text("all: {hosts: {localhost: {ansible_connection: local}}}")
     (stage.home / "more.yml").write_text("my_own: 1")
