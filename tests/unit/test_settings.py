@@ -24,6 +24,13 @@ def test_each_setting_is_listed_once() -> None:
     assert len(names) == len(set(names)) > 50
 
 
+@pytest.mark.parametrize("role", sorted((ROOT / "roles").iterdir()), ids=lambda path: path.name)
+def test_every_default_of_a_role_is_in_its_argument_spec(role: Path) -> None:
+    spec = yaml.safe_load((role / "meta/argument_specs.yml").read_text())["argument_specs"]
+    known = {name for entry in spec.values() for name in entry.get("options") or {}}
+    assert set(yaml.safe_load((role / "defaults/main.yml").read_text())) <= known
+
+
 def test_a_setting_has_type_default_and_choices(tmp_path: Path) -> None:
     meta = tmp_path / "agent" / "meta"
     meta.mkdir(parents=True)
