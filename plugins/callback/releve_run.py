@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible import constants as C
 from ansible import context
@@ -29,6 +29,7 @@ from releve.report import journal as journals
 from releve.report.command import next_command, shown
 from releve.report.interrupt import Interrupt
 from releve.report.journal import Failure, Journal, shorten
+from releve.report.refusal import no_hosts, refusal
 
 DOCUMENTATION = """
 name: releve_run
@@ -40,6 +41,8 @@ description:
     are written under its C(evidence) directory. In check mode nothing is written.
   - At the end C(end.json) is written, C(releve report write) makes the report, and the last line
     says what happened and what to do next.
+  - A run that could do nothing is refused where it begins and exits with 2, as where no host is in
+    the play's group, or C(--tags) names a phase that the playbook does not have.
   - What Ansible says is on the console when it says it, through a pipe too.
   - Further facts it reads are C(releve_rolled_back), C(releve_waiting), C(releve_reason),
     C(releve_next) (what to do next) and C(releve_end_monotonic) (the target's clock at the end).
@@ -57,6 +60,7 @@ _FACTS = {
     "releve_end_monotonic",
 }
 _REPORT_SECONDS = 60
+_REFUSED = 2  # exit code, as for a host that failed
 
 
 def ancestors(task: Task) -> Iterator[tuple[Block, str]]:
@@ -102,7 +106,7 @@ class CallbackModule(CallbackBase):
             sys.stdout.reconfigure(line_buffering=True)
         self._journal: Journal | None = None
         self._facts: dict[str, Any] = {}
-        self._playbook = Path()
+        self._playbook, self._hosts = Path(), ""
         self._run_dir: Path | None = None
         self._trouble: str | None = None
         self._last_line: str | None = None
@@ -120,9 +124,15 @@ class CallbackModule(CallbackBase):
         # A rollback is what the people on the line are waiting for.
         if self._playbook.stem != "rollback" and (why := give_way()):
             self._display.vv(f"this run does not give way to calls on this machine: {why}")
+        if refused := refusal(playbook, context.CLIARGS):
+            self._refuse(*refused)
 
     def v2_playbook_on_play_start(self, play: Play) -> None:
+        self._hosts = ",".join(play.hosts)
         self._begin(play.get_name())
+
+    def v2_playbook_on_no_hosts_matched(self) -> None:
+        self._refuse(*no_hosts(self._hosts, context.CLIARGS))
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
         self._interrupt.insist()
@@ -151,6 +161,11 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         self._end(bool(stats.failures or stats.dark))
+
+    def _refuse(self, reason: str, next_step: str) -> NoReturn:
+        """End Ansible here; its exit code would be 0. The last line is said at exit."""
+        self._facts |= {"releve_reason": reason, "releve_next": next_step}
+        raise SystemExit(_REFUSED)
 
     # The run's journal
 

@@ -123,8 +123,8 @@ def test_a_suite_is_started_with_its_settings(
     out = f"probe-green-{suite}.json"
     assert found.code == 0, found.said
     assert found.commands() == [
-        f"probe {suite} --url=ws://server:7880 --keys-file=/run/secrets/livekit_keys --name={suite} "
-        f"--colour=green --out=/record/{out} --agent-name=releve-green {end}"
+        f"probe {suite} --url=ws://server:7880 --keys-file=/run/secrets/livekit_keys "
+        f"--name={suite} --colour=green --out=/record/{out} --agent-name=releve-green {end}"
     ]
     (one,) = found.containers
     assert one["fresh"] == [f"/state/record/{out}"]

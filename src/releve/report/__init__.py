@@ -8,6 +8,7 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     build      from evidence to the report: pure
     evidence   a run's files, read
     schema     report.json
+    refusal    options with which a run would do nothing
     command    the next command for an operator, with its inventory
     journal    steps and failures while a run goes on
     interrupt  Ctrl-C in a run of ansible-playbook
