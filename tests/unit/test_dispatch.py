@@ -78,17 +78,17 @@ class WorkerLink:
             self.terminated.append(message.termination.job_id)
 
     def answer(self, job_id: str, available: bool) -> None:
-        """What Downstream does with an availability frame."""
+        """What WorkerEndpoint does with an availability frame."""
         assert self.worker is not None
         message = proto.WorkerMessage()
         message.availability.job_id = job_id
         message.availability.available = available
-        self.dispatcher.workforce.heard(self.worker, message)
+        self.dispatcher.presence.heard(self.worker, message)
 
     def leave(self) -> None:
         assert self.worker is not None
         self.gone = True
-        self.dispatcher.workforce.leave(self.worker)
+        self.dispatcher.presence.leave(self.worker)
 
 
 def assignment(job_id: str) -> proto.JobAssignment:
@@ -144,12 +144,12 @@ def join(dispatcher: Dispatcher) -> Callable[..., WorkerLink]:
             "leave": lambda job: link.leave(),
         }
         link.behave = acts[behave] if isinstance(behave, str) else behave
-        roster = dispatcher.roster
+        registry = dispatcher.registry
         register = proto.RegisterWorkerRequest()
         link.worker = Worker(
-            roster.next_id(colour), "default", colour, link, register, "peer", load
+            registry.next_id(colour), "default", colour, link, register, "peer", load
         )
-        dispatcher.workforce.join(link.worker)
+        dispatcher.presence.join(link.worker)
         return link
 
     return add
@@ -165,7 +165,7 @@ async def test_the_accepting_worker_gets_the_job_and_no_other(
     await dispatcher.offer(server, PUBLIC, request("j1"))
     assert (len(idle.assigned), len(busy.assigned), busy.offers) == (1, 0, [])
     assert server.answers == {"j1": [True]}
-    assert [job.state for job in dispatcher.roster.running()] == ["running"]
+    assert [job.state for job in dispatcher.registry.running()] == ["running"]
 
 
 async def test_no_worker_is_an_honest_rejection_at_once(
@@ -173,7 +173,7 @@ async def test_no_worker_is_an_honest_rejection_at_once(
 ) -> None:
     await dispatcher.offer(server, PUBLIC, request("j1"))
     assert server.answers == {"j1": [False]}
-    assert dispatcher.roster.running() == []
+    assert dispatcher.registry.running() == []
 
 
 @pytest.mark.parametrize("first", ["reject", "silent", "leave"])
@@ -217,7 +217,7 @@ async def test_a_late_answer_makes_no_second_assignment(
     await asyncio.sleep(0)
     assert (len(slow.assigned), len(taker.assigned)) == (0, 1)
     assert server.answers == {"j1": [True]}
-    assert dispatcher.roster.jobs["j1"].worker is taker.worker
+    assert dispatcher.registry.jobs["j1"].worker is taker.worker
 
 
 async def test_a_late_yes_counts_while_nobody_else_has_said_yes(
@@ -268,7 +268,7 @@ async def test_a_yes_against_the_rules_that_have_changed_meanwhile_does_not_coun
         elif turn == "cordon the colour":
             dispatcher.rulebook.enforce(decided(cordoned=frozenset({"blue"})))
         else:
-            dispatcher.workforce.cordon(asked.worker, True)
+            dispatcher.presence.cordon(asked.worker, True)
         asked.answer(job, True)
 
     asked = join(behave=change_their_minds)
@@ -285,7 +285,7 @@ async def test_a_rejection_without_a_jobs_name_is_one(
     """0.7.2 sends such when the agent's request function answers nothing."""
     dispatcher.config = dispatcher.config.model_copy(update={"answer_seconds": 60.0})
     join(behave="silent").behave = lambda job: nameless.answer("", False)
-    (nameless,) = [w.link for w in dispatcher.roster.workers.values()]
+    (nameless,) = [w.link for w in dispatcher.registry.workers.values()]
     async with asyncio.timeout(0.1):
         await dispatcher.offer(server, PUBLIC, request("j1"))
     assert server.answers == {"j1": [False]}
@@ -326,7 +326,7 @@ async def test_a_worker_cannot_end_anothers_job(
     update.update_job.job_id = "j1"
     update.update_job.status = proto.JobStatus.JS_FAILED
     await dispatcher.update_job(stranger, update)
-    assert dispatcher.roster.jobs["j1"].state == "running"
+    assert dispatcher.registry.jobs["j1"].state == "running"
     assert server.updates == []
 
 
@@ -347,11 +347,11 @@ async def test_a_worker_that_leaves_before_the_assignment_loses_the_job_openly(
     server.assigns = False
     link = join()
     await dispatcher.offer(server, PUBLIC, request("j1"))
-    link.gone = True  # its socket is closing; the roster does not know yet
+    link.gone = True  # its socket is closing; the registry does not know yet
     await dispatcher.assign(assignment("j1"))
-    assert dispatcher.roster.jobs["j1"].state == "lost"
+    assert dispatcher.registry.jobs["j1"].state == "lost"
     assert server.updates == [("j1", proto.JobStatus.JS_FAILED)]
-    assert dispatcher.roster.running() == []
+    assert dispatcher.registry.running() == []
 
 
 async def test_a_server_that_leaves_during_the_offer_leaves_no_job_behind(
@@ -360,7 +360,7 @@ async def test_a_server_that_leaves_during_the_offer_leaves_no_job_behind(
     link = join()
     server.gone = True
     await dispatcher.offer(server, PUBLIC, request("j1"))
-    assert dispatcher.roster.jobs["j1"].state == "lost"
+    assert dispatcher.registry.jobs["j1"].state == "lost"
     assert link.worker is not None
     assert link.worker.jobs == set()
 
@@ -373,9 +373,9 @@ async def test_an_offer_the_server_forgot_is_forgotten_here_too(
     server.assigns = False
     join()
     await dispatcher.offer(server, PUBLIC, request("j1"))
-    assert [job.state for job in dispatcher.roster.running()] == ["offered"]
-    await until(lambda: not dispatcher.roster.running())
-    assert dispatcher.roster.jobs["j1"].state == "lost"
+    assert [job.state for job in dispatcher.registry.running()] == ["offered"]
+    await until(lambda: not dispatcher.registry.running())
+    assert dispatcher.registry.jobs["j1"].state == "lost"
 
 
 async def test_an_assigned_job_is_never_forgotten(
@@ -385,7 +385,7 @@ async def test_an_assigned_job_is_never_forgotten(
     join()
     await dispatcher.offer(server, PUBLIC, request("j1"))
     await asyncio.sleep(0.01)
-    assert [job.state for job in dispatcher.roster.running()] == ["running"]
+    assert [job.state for job in dispatcher.registry.running()] == ["running"]
 
 
 async def test_the_assignment_carries_the_media_url_unless_the_server_chose_one(
@@ -442,7 +442,7 @@ async def test_a_termination_reaches_the_worker_and_ends_the_job(
     await dispatcher.offer(server, PUBLIC, request("j1"))
     await dispatcher.terminate(proto.JobTermination(job_id="j1"))
     assert link.terminated == ["j1"]
-    assert dispatcher.roster.jobs["j1"].state == "ended"
+    assert dispatcher.registry.jobs["j1"].state == "ended"
     assert link.worker is not None
     assert link.worker.jobs == set()
 
@@ -457,7 +457,7 @@ async def test_the_server_hears_of_a_jobs_end(
     update.update_job.status = proto.JobStatus.JS_SUCCESS
     await dispatcher.update_job(link.worker, update)
     assert server.updates == [("j1", proto.JobStatus.JS_SUCCESS)]
-    assert dispatcher.roster.jobs["j1"].state == "ended"
+    assert dispatcher.registry.jobs["j1"].state == "ended"
 
 
 async def test_jobs_of_a_worker_that_leaves_are_detached(
@@ -467,7 +467,7 @@ async def test_jobs_of_a_worker_that_leaves_are_detached(
     link = join()
     await dispatcher.offer(server, PUBLIC, request("j1"))
     link.leave()
-    assert dispatcher.roster.jobs["j1"].state == "detached"
+    assert dispatcher.registry.jobs["j1"].state == "detached"
 
 
 @pytest.mark.parametrize("end", ["the agent leaves", "the worker leaves", "the server leaves"])
@@ -491,7 +491,7 @@ async def test_days_of_calls_leave_only_the_last_of_them_behind(
         else:
             dispatcher.server_lost(server)
     await asyncio.sleep(0)
-    kept = dispatcher.roster
+    kept = dispatcher.registry
     assert list(kept.jobs) == [f"j{number}" for number in range(90, 100)]
     assert (len(kept.workers), kept.running(), len(dispatcher._offers)) == (1, [], 0)
     assert sum(len(order) for by in kept.ranked.values() for order in by.values()) == 1

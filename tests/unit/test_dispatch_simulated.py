@@ -73,7 +73,7 @@ class Peer:
         message = proto.WorkerMessage()
         message.availability.job_id = job_id
         message.availability.available = yes
-        self.dispatcher.workforce.heard(self.worker, message)
+        self.dispatcher.presence.heard(self.worker, message)
 
 
 class Server:
@@ -175,14 +175,14 @@ class TheGateway(RuleBasedStateMachine):
         peer = Peer(self.dispatcher, len(self.all), colour, willing)
         self.peers.append(peer)
         self.all.append(peer)
-        self.dispatcher.workforce.join(peer.worker)
+        self.dispatcher.presence.join(peer.worker)
 
     @rule(colour=some_colour, size=st.integers(2, 5))
     def a_crowd_comes_that_hides_a_willing_one(self, colour: Colour, size: int) -> None:
         for _ in range(size):
             self.a_worker_comes(colour, False)
         self.a_worker_comes(colour, True)
-        self.dispatcher.workforce.report(self.peers[-1].worker, 0.9, False)
+        self.dispatcher.presence.report(self.peers[-1].worker, 0.9, False)
 
     @precondition(lambda self: self.peers)
     @rule(which=pick, half=st.booleans())
@@ -192,7 +192,7 @@ class TheGateway(RuleBasedStateMachine):
         peer.gone = True
         if not half:
             self.peers.remove(peer)
-            self.dispatcher.workforce.leave(peer.worker)
+            self.dispatcher.presence.leave(peer.worker)
 
     @precondition(lambda self: any(peer.asked for peer in self.peers))
     @rule(which=pick, yes=st.booleans(), crashes=st.booleans())
@@ -207,7 +207,7 @@ class TheGateway(RuleBasedStateMachine):
     @precondition(lambda self: self.peers)
     @rule(which=pick, load=st.floats(0, 1), full=st.booleans())
     def a_worker_reports(self, which: int, load: float, full: bool) -> None:
-        self.dispatcher.workforce.report(self.peers[which % len(self.peers)].worker, load, full)
+        self.dispatcher.presence.report(self.peers[which % len(self.peers)].worker, load, full)
 
     @rule(green=st.sampled_from([0, 30, 100]))
     def flip(self, green: int) -> None:
@@ -223,7 +223,7 @@ class TheGateway(RuleBasedStateMachine):
     @precondition(lambda self: self.peers)
     @rule(which=pick, cordoned=st.booleans())
     def cordon_a_worker(self, which: int, cordoned: bool) -> None:
-        self.dispatcher.workforce.cordon(self.peers[which % len(self.peers)].worker, cordoned)
+        self.dispatcher.presence.cordon(self.peers[which % len(self.peers)].worker, cordoned)
 
     @rule(room=st.integers(0, 9), key=st.sampled_from(KEYS))
     def the_server_offers(self, room: int, key: Key) -> None:
@@ -258,7 +258,7 @@ class TheGateway(RuleBasedStateMachine):
         """The server offers again whatever it has read no answer to."""
         self.server.up = False
         self.dispatcher.server_lost(self.server)
-        running = {job.id for job in self.dispatcher.roster.running()} - self.over
+        running = {job.id for job in self.dispatcher.registry.running()} - self.over
         again = sorted(self.unread)
         waiting = {job_id for job_id in again if self.server.said.get(job_id) != [False]}
         waiting |= set(self.to_assign)
@@ -266,16 +266,16 @@ class TheGateway(RuleBasedStateMachine):
         self.steady.clear()
         self.to_assign.clear()
         self.spin(2)
-        assert {job.id for job in self.dispatcher.roster.running()} - self.over == running
+        assert {job.id for job in self.dispatcher.registry.running()} - self.over == running
         assert alone <= set(self.lost), "somebody waits there, and nobody knows"
         self.server = Server(self.loop, self.steady)
         for job_id in again:
             self.offer(job_id)
 
-    @precondition(lambda self: self.dispatcher.roster.live)
+    @precondition(lambda self: self.dispatcher.registry.live)
     @rule(which=pick)
     def an_agent_leaves_its_room(self, which: int) -> None:
-        live = sorted(self.dispatcher.roster.live)
+        live = sorted(self.dispatcher.registry.live)
         job_id = live[which % len(live)]
         if job_id in self.sent:
             self.over.add(job_id)
@@ -316,20 +316,24 @@ class TheGateway(RuleBasedStateMachine):
 
     @invariant()
     def the_order_is_the_policys(self) -> None:
-        roster = self.dispatcher.roster
+        registry = self.dispatcher.registry
         for colour in COLOURS:
             places = [
                 policy.rank(worker.candidate())
-                for worker in roster.workers.values()
+                for worker in registry.workers.values()
                 if worker.colour == colour
             ]
-            assert list(roster.ranked["default", 0][colour]) == sorted(filter(None, places))
+            assert list(registry.ranked["default", 0][colour]) == sorted(filter(None, places))
 
     @invariant()
     def every_job_is_on_its_workers_list_and_no_other(self) -> None:
-        roster = self.dispatcher.roster
-        held = {job_id for worker in roster.workers.values() for job_id in worker.jobs}
-        assert held == set(roster.live) == {job.id for job in roster.jobs.values() if not job.ended}
+        registry = self.dispatcher.registry
+        held = {job_id for worker in registry.workers.values() for job_id in worker.jobs}
+        assert (
+            held
+            == set(registry.live)
+            == {job.id for job in registry.jobs.values() if not job.ended}
+        )
 
     def teardown(self) -> None:
         try:
@@ -347,10 +351,10 @@ class TheGateway(RuleBasedStateMachine):
             promised = {job_id for job_id in self.sent if self.server.said.get(job_id) == [True]}
             assert promised <= given | told, "assigned, or the server knows that it is not"
             self.loop.run_until_complete(asyncio.sleep(ASSIGNMENT_SECONDS + 1))
-            jobs = self.dispatcher.roster.jobs
+            jobs = self.dispatcher.registry.jobs
             held = {j for peer in self.peers for j in peer.assigned} - self.over
             assert {jobs[job_id].state for job_id in held} <= {"running"}, "a call was forgotten"
-            states = {job.state for job in self.dispatcher.roster.running()}
+            states = {job.state for job in self.dispatcher.registry.running()}
             assert states <= {"running"}, "an offer that came to nothing is forgotten"
             assert not any(peer.worker.asked for peer in self.all), "no question is left open"
         finally:

@@ -14,14 +14,14 @@ from releve.gateway.upkeep import python_gc
 
 
 class Cycle:
-    """Garbage that only the collector can free."""
+    """GarbageCollection that only the collector can free."""
 
     def __init__(self) -> None:
         self.itself = self
 
 
 @asynccontextmanager
-async def kept(keeper: python_gc.Garbage) -> AsyncIterator[None]:
+async def kept(keeper: python_gc.GarbageCollection) -> AsyncIterator[None]:
     task = asyncio.create_task(keeper.run())
     await asyncio.sleep(0.02)
     try:
@@ -42,7 +42,7 @@ async def test_many_that_left_are_collected_and_few_are_not_worth_a_pause(
 ) -> None:
     monkeypatch.setattr(python_gc, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(python_gc, "WORKERS_LEFT", 3)
-    keeper = python_gc.Garbage()
+    keeper = python_gc.GarbageCollection()
     async with kept(keeper):
         gone = weakref.ref(Cycle())
         for _ in range(2):
@@ -57,7 +57,7 @@ async def test_many_that_left_are_collected_and_few_are_not_worth_a_pause(
 
 async def test_no_offer_waits_for_a_collection_that_comes_by_itself() -> None:
     collections: list[int] = []
-    async with kept(python_gc.Garbage()):
+    async with kept(python_gc.GarbageCollection()):
         gc.callbacks.append(lambda _phase, info: collections.append(info["generation"]))
         try:
             held = [[number] for number in range(100_000)]
@@ -72,7 +72,7 @@ async def test_what_many_objects_may_hide_is_collected_whoever_made_it(
 ) -> None:
     monkeypatch.setattr(python_gc, "LOOK_SECONDS", 0.01)
     monkeypatch.setattr(python_gc, "OBJECTS_MADE", 50_000)
-    async with kept(python_gc.Garbage()):
+    async with kept(python_gc.GarbageCollection()):
         gone = weakref.ref(Cycle())
         await asyncio.sleep(0.05)
         assert gone() is not None

@@ -26,7 +26,7 @@ from releve.gateway.auth import tokens
 from releve.gateway.config import GatewayConfig
 from releve.gateway.operator import logs
 from releve.gateway.workers import limits, session
-from releve.gateway.workers.limits import Bucket, Refusals
+from releve.gateway.workers.limits import RefusalLimits, TokenBucket
 from releve.keys import Keys
 from unit.gateway_running import Running, running
 from unit.gateway_standin import KEYS, StandInServer, connected, registered, until
@@ -135,7 +135,7 @@ def bad() -> None:
 
 def test_a_bucket_lets_a_burst_through_and_then_its_rate() -> None:
     now = [0.0]
-    bucket = Bucket(rate=10, burst=5, clock=lambda: now[0])
+    bucket = TokenBucket(rate=10, burst=5, clock=lambda: now[0])
     assert [bucket.take() for _ in range(7)] == [True] * 5 + [False] * 2
     now[0] = 0.2
     assert [bucket.take() for _ in range(3)] == [True, True, False]
@@ -147,7 +147,7 @@ def test_refusals_of_ever_new_addresses_do_not_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(limits, "PEERS_REMEMBERED", 10)
-    refusals = Refusals(rate=0.001, burst=1)
+    refusals = RefusalLimits(rate=0.001, burst=1)
     for number in range(100):
         refusals.note(f"10.0.0.{number}")
     assert [number for number in range(100) if refusals.too_many(f"10.0.0.{number}")] == [

@@ -31,7 +31,7 @@ candidates = st.lists(
 
 
 def ranked(workers: list[Candidate]) -> dict[policy.Colour, list[Rank]]:
-    """The roster's order, made the slow way."""
+    """The registry's order, made the slow way."""
     places = {
         colour: [policy.rank(item) for item in workers if item.colour == colour]
         for colour in COLOURS

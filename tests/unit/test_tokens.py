@@ -1,4 +1,4 @@
-"""Doors and badges: who may register, and what a job's token says."""
+"""Admission and badges: who may register, and what a job's token says."""
 
 from __future__ import annotations
 

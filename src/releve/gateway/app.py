@@ -15,12 +15,12 @@ from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.listeners import Listening
 from releve.gateway.operator.api import Admin
 from releve.gateway.registration_key import keys_of
-from releve.gateway.server.connection import Upstream
-from releve.gateway.server.rooms import Census
+from releve.gateway.server.connection import ServerConnection
+from releve.gateway.server.room_service import RoomService
 from releve.gateway.upkeep.drain import Drain
-from releve.gateway.upkeep.python_gc import Garbage
-from releve.gateway.upkeep.redispatch import Healer
-from releve.gateway.upkeep.stale_jobs import Sweep
+from releve.gateway.upkeep.python_gc import GarbageCollection
+from releve.gateway.upkeep.redispatch import Redispatcher
+from releve.gateway.upkeep.stale_jobs import StaleJobs
 
 log = logging.getLogger(__name__)
 
@@ -47,24 +47,24 @@ async def run(
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        upstreams = [Upstream(session, dispatcher, key) for key in keys_of(config)]
+        upstreams = [ServerConnection(session, dispatcher, key) for key in keys_of(config)]
 
         def changed() -> None:
             for upstream in upstreams:
                 upstream.report_soon()
 
-        census = Census(session, config.server_url, ring)
-        drain = Drain(dispatcher, census)
-        healer = Healer(dispatcher, census)
-        garbage = Garbage()
-        dispatcher.workforce.left.append(garbage.note)
+        room_service = RoomService(session, config.server_url, ring)
+        drain = Drain(dispatcher, room_service)
+        redispatcher = Redispatcher(dispatcher, room_service)
+        garbage = GarbageCollection()
+        dispatcher.presence.left.append(garbage.note)
         listening = Listening(config)
         try:
-            admin = Admin(dispatcher, upstreams, census, drain, changed)
+            admin = Admin(dispatcher, upstreams, room_service, drain, changed)
             await listening.open(session, dispatcher, upstreams, admin, changed, take_over)
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(upstream.run()) for upstream in upstreams]
-                for keeper in (drain, Sweep(dispatcher.roster, census), garbage):
+                for keeper in (drain, StaleJobs(dispatcher.registry, room_service), garbage):
                     running.append(tasks.create_task(keeper.run()))
                 log.info("gateway up", extra={"agents": list(config.agents)})
                 await stop.wait()
@@ -72,7 +72,7 @@ async def run(
                 for task in running:
                     task.cancel()
         finally:
-            healer.stop()
+            redispatcher.stop()
             dispatcher.events.close()
             await listening.close()
         log.info("gateway down")
@@ -85,7 +85,7 @@ async def _hand_over(dispatcher: Dispatcher, listening: Listening) -> None:
     turned away when that moment is over: the server asks our successor at once.
     """
     await dispatcher.wind_up(WIND_UP_SECONDS)
-    here = bool(dispatcher.roster.workers)
+    here = bool(dispatcher.registry.workers)
     await listening.send_workers_away()
     if here:
         await asyncio.sleep(HOLD_SECONDS)

@@ -16,12 +16,12 @@ from releve.gateway.config import GatewayConfig
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.operator import logs
 from releve.gateway.operator.api import Admin
-from releve.gateway.server.connection import Upstream
+from releve.gateway.server.connection import ServerConnection
 from releve.gateway.workers import limits
-from releve.gateway.workers.limits import Doors
-from releve.gateway.workers.proxy import Passthrough
-from releve.gateway.workers.requests import Relay
-from releve.gateway.workers.session import Downstream
+from releve.gateway.workers.limits import Admission
+from releve.gateway.workers.proxy import ReverseProxy
+from releve.gateway.workers.requests import WorkerRequests
+from releve.gateway.workers.session import WorkerEndpoint
 
 SHUTDOWN_SECONDS = 0.1
 """aiohttp waits this long twice for connections that do not end by themselves."""
@@ -39,13 +39,13 @@ class Listening:
         self._config = config
         self._runners: list[web.AppRunner] = []
         self._worker_sites: list[web.TCPSite] = []
-        self._doors: list[Downstream] = []
+        self._doors: list[WorkerEndpoint] = []
 
     async def open(
         self,
         session: aiohttp.ClientSession,
         dispatcher: Dispatcher,
-        upstreams: Sequence[Upstream],
+        upstreams: Sequence[ServerConnection],
         admin: Admin,
         changed: Callable[[], None],
         take_over: bool,
@@ -61,12 +61,12 @@ class Listening:
         if not take_over:
             for port in ports:
                 self._is_free(port)
-        proxy = Passthrough(session, config.server_url)
-        relay = Relay(upstreams, dispatcher.roster)
-        doors = Doors(config.max_workers)
+        proxy = ReverseProxy(session, config.server_url)
+        requests = WorkerRequests(upstreams, dispatcher.registry)
+        doors = Admission(config.max_workers)
         tls = config.worker_tls()
         for colour in policy.COLOURS:
-            door = Downstream(colour, dispatcher, upstreams[0], relay, doors, changed)
+            door = WorkerEndpoint(colour, dispatcher, upstreams[0], requests, doors, changed)
             app = web.Application()
             # 0.7.2 asks for //agent (it joins an empty path), later versions for /agent.
             app.router.add_get("/agent", door.handle)

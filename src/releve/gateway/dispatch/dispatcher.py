@@ -16,9 +16,9 @@ from releve.gateway.config import GatewayConfig
 from releve.gateway.decisions import Rulebook
 from releve.gateway.dispatch import agent_attributes
 from releve.gateway.dispatch.metrics import Metrics
-from releve.gateway.dispatch.offer import Asking
-from releve.gateway.dispatch.presence import Workforce
-from releve.gateway.dispatch.registry import Roster
+from releve.gateway.dispatch.offer import OfferRound
+from releve.gateway.dispatch.presence import Presence
+from releve.gateway.dispatch.registry import Registry
 from releve.gateway.dispatch.worker import Job, Link, Worker
 from releve.gateway.events import Events
 from releve.gateway.policy import Colour, Decisions
@@ -45,11 +45,11 @@ class Dispatcher:
         self.ring = ring
         self.events = Events()
         self.rulebook = Rulebook(decisions, config.state_file, self.events)
-        self.roster = Roster(config.agents)
-        self.workforce = Workforce(self.roster, self.rulebook, self.events)
-        self.metrics = Metrics(tuple(config.agents), self.roster, self.rulebook)
+        self.registry = Registry(config.agents)
+        self.presence = Presence(self.registry, self.rulebook, self.events)
+        self.metrics = Metrics(tuple(config.agents), self.registry, self.rulebook)
         self.lost: list[Callable[[Key, str], None]] = []
-        self.workforce.left.append(self._worker_left)
+        self.presence.left.append(self._worker_left)
         self._open: set[str] = set()
         self._offers: dict[asyncio.Task[None], tuple[Link, Key, str]] = {}
         self._closing = False
@@ -78,16 +78,16 @@ class Dispatcher:
         began = time.monotonic()
         job_id, room = request.job.id, request.job.room.name
         # The key tells who may take it: a simulated job may say another type than its connection.
-        ranked = self.roster.ranked[key.agent, key.kind]
+        ranked = self.registry.ranked[key.agent, key.kind]
         if self._closing:
             await self._hold()
             await upstream.send(_rejection(job_id))  # the server asks another at once
             return
-        if job_id in self._open or job_id in self.roster.live:
+        if job_id in self._open or job_id in self.registry.live:
             log.error("offered twice: the second is rejected", extra={"job": job_id})
             await upstream.send(_rejection(job_id))
             return
-        asking = Asking(request, lambda: self._colours(key, room), ranked, self.roster)
+        asking = OfferRound(request, lambda: self._colours(key, room), ranked, self.registry)
         self._open.add(job_id)
         try:
             taken = await asking.first_yes(self.config.answer_seconds, self.config.offer_seconds)
@@ -101,12 +101,12 @@ class Dispatcher:
             job = Job(job_id, room, request.job.room.sid, key, worker, upstream, identity)
             colour, outcome = worker.colour, "assigned"
             agent_attributes.put(answer.availability, worker)
-            self.roster.accept(job)
+            self.registry.accept(job)
         try:
             await upstream.send(answer)  # first: nobody should wait for our bookkeeping
         except ConnectionError:
             if job is not None:
-                self.roster.end(job, "lost")
+                self.registry.end(job, "lost")
             raise
         finally:
             facts = {"job": job_id, "room": room, "agent": key.agent}
@@ -129,7 +129,7 @@ class Dispatcher:
     def _expire(self, job: Job) -> None:
         if job.state == "offered":
             log.warning("no assignment followed the offer", extra={"job": job.id})
-            self.roster.end(job, "lost")
+            self.registry.end(job, "lost")
             self._lose(job.key, job.room)
 
     def _worker_left(self, _worker: Worker, held: list[Job]) -> None:
@@ -166,7 +166,7 @@ class Dispatcher:
             self._held -= 1
 
     def _promises(self) -> bool:
-        return bool(self._open) or any(job.state == "offered" for job in self.roster.running())
+        return bool(self._open) or any(job.state == "offered" for job in self.registry.running())
 
     def server_lost(self, upstream: Link) -> None:
         """A connection to the server is gone, and with it what it had offered and not assigned."""
@@ -174,14 +174,14 @@ class Dispatcher:
             if link is upstream:
                 task.cancel()
                 self._lose(key, room)
-        for job in self.roster.running():
+        for job in self.registry.running():
             if job.upstream is upstream and job.state == "offered":
-                self.roster.end(job, "lost")
+                self.registry.end(job, "lost")
                 self._lose(job.key, job.room)
 
     async def assign(self, assignment: proto.JobAssignment) -> None:
         """Hand the server's assignment to the worker that accepted the offer."""
-        job = self.roster.jobs.get(assignment.job.id)
+        job = self.registry.jobs.get(assignment.job.id)
         if job is None or job.state != "offered":
             state = None if job is None else job.state
             log.error(
@@ -197,7 +197,7 @@ class Dispatcher:
         try:
             await job.worker.link.send(proto.ServerMessage(assignment=assignment))
         except ConnectionError:
-            self.roster.end(job, "lost")
+            self.registry.end(job, "lost")
             log.error("worker left between offer and assignment", extra={"job": job.id})
             self._lose(job.key, job.room)
             await self._tell_failed(job)
@@ -219,11 +219,11 @@ class Dispatcher:
         The server sends it when the agent has left the room, which is the only word of a job's end
         with 0.7.2: its worker never reports one (method: livekit-server pkg/rtc/room.go).
         """
-        job = self.roster.jobs.get(termination.job_id)
+        job = self.registry.jobs.get(termination.job_id)
         if job is None:
             return
-        self.roster.end(job)
-        if job.worker.id not in self.roster.workers:
+        self.registry.end(job)
+        if job.worker.id not in self.registry.workers:
             return
         try:
             await job.worker.link.send(proto.ServerMessage(termination=termination))
@@ -235,7 +235,7 @@ class Dispatcher:
     async def update_job(self, worker: Worker, message: proto.WorkerMessage) -> None:
         """A worker tells how its job goes; the server that assigned it hears it too."""
         update = message.update_job
-        job = self.roster.jobs.get(update.job_id)
+        job = self.registry.jobs.get(update.job_id)
         if job is None:
             return  # from before a restart of the gateway: the server has forgotten it as well
         if job.worker is not worker and job.state != "detached":
@@ -244,7 +244,7 @@ class Dispatcher:
             )
             return
         if update.status in ENDED:
-            self.roster.end(job)
+            self.registry.end(job)
         await self._tell(job, message)
 
     async def _tell(self, job: Job, message: proto.WorkerMessage) -> None:
@@ -258,7 +258,7 @@ class Dispatcher:
         rules = self.rulebook.rules(key.agent)
         only = key.only
         colours = policy.public_colours(rules) if only is None else policy.dark_colours(only, rules)
-        ranked = self.roster.ranked[key.agent, key.kind]
+        ranked = self.registry.ranked[key.agent, key.kind]
         if self._closing:
             return policy.HIGHEST_LOAD, False  # others are asked first, and we before nobody
         load = policy.capacity(colours, ranked)

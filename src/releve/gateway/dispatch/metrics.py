@@ -11,24 +11,24 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from releve.gateway.decisions import Rulebook
-from releve.gateway.dispatch.registry import Roster
+from releve.gateway.dispatch.registry import Registry
 from releve.gateway.policy import COLOURS
 
 
 class LiveState(Collector):
     """Gauges read from the live state at scrape time, so that they can never drift from it."""
 
-    def __init__(self, agents: Sequence[str], roster: Roster, rulebook: Rulebook) -> None:
+    def __init__(self, agents: Sequence[str], workers: Registry, rulebook: Rulebook) -> None:
         self._agents = agents
-        self._roster = roster
+        self._registry = workers
         self._rulebook = rulebook
 
     def collect(self) -> Iterable[Metric]:
         """Per agent and colour: workers, jobs, weight and cordon; per agent: flips."""
         rules = self._rulebook.decisions.agents
-        workers = collections.Counter((w.agent, w.colour) for w in self._roster.workers.values())
+        workers = collections.Counter((w.agent, w.colour) for w in self._registry.workers.values())
         jobs = collections.Counter(
-            (j.worker.agent, j.worker.colour) for j in self._roster.running()
+            (j.worker.agent, j.worker.colour) for j in self._registry.running()
         )
         readings = {
             "workers": ("Connected workers", lambda a, c: workers[a, c]),
@@ -51,9 +51,9 @@ class LiveState(Collector):
 class Metrics:
     """Counters that the dispatcher moves, and the gauges of the live state."""
 
-    def __init__(self, agents: Sequence[str], roster: Roster, rulebook: Rulebook) -> None:
+    def __init__(self, agents: Sequence[str], workers: Registry, rulebook: Rulebook) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(LiveState(agents, roster, rulebook))
+        self.registry.register(LiveState(agents, workers, rulebook))
         self.offers = Counter(
             "releve_offers",
             "Offers of the server by agent, outcome and colour",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from livekit.protocol import agent as proto
 
 from releve.gateway import policy
-from releve.gateway.dispatch.registry import Roster
+from releve.gateway.dispatch.registry import Registry
 from releve.gateway.dispatch.worker import Worker
 from releve.gateway.policy import Colour, Ranked
 
@@ -21,7 +21,7 @@ SILENT_SECONDS = 30.0
 Heard = tuple[Worker, proto.WorkerMessage | None]
 
 
-class Asking:
+class OfferRound:
     """Asks the workers that the policy names until one accepts or nobody is left.
 
     Each worker has a deadline of its own. Whoever lets it pass is joined by the next one, then by
@@ -37,13 +37,13 @@ class Asking:
         request: proto.AvailabilityRequest,
         colours: Callable[[], tuple[Colour, ...]],
         ranked: Ranked,
-        roster: Roster,
+        registry: Registry,
     ) -> None:
         self.job_id: str = request.job.id
         self._request = request
         self._colours = colours
         self._ranked = ranked
-        self._roster = roster
+        self._registry = registry
         self._asked: dict[str, Worker] = {}
         self._last: list[Worker] = []  # those asked last
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
@@ -78,7 +78,7 @@ class Asking:
         finally:
             for worker in self._asked.values():
                 if worker.asked.pop(self.job_id, None) is not None:
-                    self._roster.rerank(worker)
+                    self._registry.rerank(worker)
 
     def _view(self) -> tuple[tuple[Colour, ...], Ranked]:
         """Who may be asked under the rules of this moment."""
@@ -94,10 +94,10 @@ class Asking:
             chosen = policy.choose(*self._view(), self._asked)
             if chosen is None:
                 break
-            worker = self._roster.workers[chosen]
+            worker = self._registry.workers[chosen]
             self._asked[chosen] = worker
             worker.asked[self.job_id] = self
-            self._roster.rerank(worker)
+            self._registry.rerank(worker)
             try:
                 await worker.link.send(proto.ServerMessage(availability=self._request))
             except ConnectionError as error:
@@ -127,7 +127,7 @@ class Asking:
     def _may_take(self, worker: Worker) -> bool:
         """A worker can accept and be gone, or cordoned, before we wake up."""
         return (
-            self._roster.workers.get(worker.id) is worker
+            self._registry.workers.get(worker.id) is worker
             and not worker.cordoned
             and worker.colour in self._colours()
         )
@@ -137,16 +137,16 @@ class Asking:
             "worker passed over", extra={"worker": worker.id, "job": self.job_id, "why": why}
         )
         worker.asked.pop(self.job_id, None)
-        self._roster.rerank(worker)
+        self._registry.rerank(worker)
 
     def _note_silence(self) -> None:
         for worker in self._pending():
             if not worker.silent:
                 log.warning("worker stays silent", extra={"worker": worker.id, "job": self.job_id})
                 worker.silent = True
-                self._roster.rerank(worker)
+                self._registry.rerank(worker)
                 asyncio.get_running_loop().call_later(SILENT_SECONDS, self._forgive, worker)
 
     def _forgive(self, worker: Worker) -> None:
         worker.silent = False
-        self._roster.rerank(worker)
+        self._registry.rerank(worker)

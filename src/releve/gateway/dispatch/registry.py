@@ -22,7 +22,7 @@ KEEP_ENDED_JOBS = 2000
 """Ended jobs remembered for GET /jobs; enough for the story of a run, bounded for good."""
 
 
-class Roster:
+class Registry:
     """All workers and jobs; plain bookkeeping, no I/O.
 
     `ranked` is kept, per agent and job type, in the policy's order, so that choosing costs the

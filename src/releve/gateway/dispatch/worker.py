@@ -20,7 +20,7 @@ class Link(Protocol):
         """Send one protobuf message; raises ConnectionError when the peer is gone."""
 
 
-class Round(Protocol):
+class OpenOffer(Protocol):
     """An offer that is asking workers; `message` is None when the worker has left."""
 
     def hear(self, worker: Worker, message: proto.WorkerMessage | None) -> None:
@@ -44,7 +44,7 @@ class Worker:
     silent: bool = False
     jobs: set[str] = field(default_factory=set)
     registered: float = field(default_factory=time.monotonic)
-    asked: dict[str, Round] = field(default_factory=dict)
+    asked: dict[str, OpenOffer] = field(default_factory=dict)
     place: Rank | None = None
 
     @property
@@ -94,13 +94,13 @@ class Worker:
         if not job_id and not message.availability.available and len(self.asked) == 1:
             # 0.7.2 names no job when the agent's own request function neither took nor refused.
             (job_id,) = self.asked
-        if (round_ := self.asked.get(job_id)) is not None:
-            round_.hear(self, message)
+        if (offer := self.asked.get(job_id)) is not None:
+            offer.hear(self, message)
 
     def gone(self) -> None:
         """Tell everybody who waits for an answer that none will come."""
-        for round_ in list(self.asked.values()):
-            round_.hear(self, None)
+        for offer in list(self.asked.values()):
+            offer.hear(self, None)
         self.asked.clear()
 
 

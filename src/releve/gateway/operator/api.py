@@ -16,8 +16,8 @@ from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.operator.page import Page
 from releve.gateway.operator.sse import Stream
 from releve.gateway.policy import COLOURS, parse_weights
-from releve.gateway.server.connection import Upstream
-from releve.gateway.server.rooms import Census, Trouble
+from releve.gateway.server.connection import ServerConnection
+from releve.gateway.server.room_service import RoomService, ServerError
 from releve.gateway.upkeep.drain import Drain
 
 
@@ -29,14 +29,14 @@ class Admin:
     def __init__(
         self,
         dispatcher: Dispatcher,
-        upstreams: Sequence[Upstream],
-        census: Census,
+        upstreams: Sequence[ServerConnection],
+        room_service: RoomService,
         drain: Drain,
         changed: Callable[[], None],
     ) -> None:
         self._dispatcher = dispatcher
         self._upstreams = upstreams
-        self._census = census
+        self._room_service = room_service
         self._drain = drain
         self._changed = changed
         self._stream = Stream(dispatcher.events, self.describe)
@@ -88,8 +88,8 @@ class Admin:
             "agents": agents,
             "cordoned_peers": sorted(decisions.cordoned_peers),
             "upstreams": [item.describe() for item in self._upstreams if item.wanted],
-            "workers": [worker.describe() for worker in dispatcher.roster.workers.values()],
-            "jobs": len(dispatcher.roster.live),
+            "workers": [worker.describe() for worker in dispatcher.registry.workers.values()],
+            "jobs": len(dispatcher.registry.live),
         }
 
     async def state(self, _request: web.Request) -> web.Response:
@@ -148,11 +148,11 @@ class Admin:
     async def cordon_worker(self, request: web.Request) -> web.Response:
         """The same for a worker: by its id as long as it is connected, by its address for good."""
         name = request.match_info["worker"]
-        worker = self._dispatcher.roster.workers.get(name)
+        worker = self._dispatcher.registry.workers.get(name)
         if worker is not None:
 
             async def decide(wanted: bool) -> bool:
-                return self._dispatcher.workforce.cordon(worker, wanted)
+                return self._dispatcher.presence.cordon(worker, wanted)
 
             facts = {"agent": worker.agent, "worker": worker.id}
             return await self._cordon(request, facts, decide)
@@ -188,14 +188,16 @@ class Admin:
     async def calls(self, _request: web.Request) -> web.Response:
         """Every agent in every room, by the server's word; 502 when it does not answer."""
         try:
-            agents = await self._census.agents()
-        except Trouble as error:
+            agents = await self._room_service.agents()
+        except ServerError as error:
             return _mistake(f"calls: the server does not answer: {error}", status=502)
         return web.json_response([agent.describe() for agent in agents])
 
     async def jobs(self, _request: web.Request) -> web.Response:
         """Running jobs and the ended ones still remembered, oldest first."""
-        return web.json_response([job.describe() for job in self._dispatcher.roster.jobs.values()])
+        return web.json_response(
+            [job.describe() for job in self._dispatcher.registry.jobs.values()]
+        )
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Prometheus text format."""

@@ -39,8 +39,8 @@ class Page:
 
     def describe(self) -> dict[str, object]:
         """What the page shows; bounded, however many workers there are."""
-        roster = self._dispatcher.roster
-        workers, jobs = list(roster.workers.values()), roster.running()
+        registry = self._dispatcher.registry
+        workers, jobs = list(registry.workers.values()), registry.running()
         here = Counter((worker.agent, worker.colour) for worker in workers)
         held = Counter((job.worker.agent, job.worker.colour) for job in jobs)
 

@@ -4,5 +4,5 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
 
     connection    registered as one worker, for as long as the gateway runs
     registration  the first message to the server, and its answer
-    rooms         rooms and participants, by the server's API
+    room_service  rooms, participants and dispatches, by LiveKit's API
 """

@@ -33,7 +33,7 @@ class _Unwanted(Exception):
     """Nobody behind us takes jobs of this type any more."""
 
 
-class Upstream:
+class ServerConnection:
     """One registration at the server."""
 
     def __init__(self, session: aiohttp.ClientSession, dispatcher: Dispatcher, key: Key) -> None:
@@ -60,7 +60,7 @@ class Upstream:
     def wanted(self) -> bool:
         """Room jobs always; another type only while a worker of that type is connected."""
         agent, kind = self.key.agent, self.key.kind
-        return kind == proto.JobType.JT_ROOM or self._dispatcher.roster.types[agent, kind] > 0
+        return kind == proto.JobType.JT_ROOM or self._dispatcher.registry.types[agent, kind] > 0
 
     def report_soon(self) -> None:
         """Our workers changed: tell the server now rather than at the next report."""

@@ -14,7 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from releve.gateway.dispatch.dispatcher import Dispatcher
-from releve.gateway.server.rooms import Agent, Census, Trouble
+from releve.gateway.server.room_service import Agent, RoomService, ServerError
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +33,10 @@ class Target(NamedTuple):
 class Drain:
     """Watches what is cordoned: colours and workers."""
 
-    def __init__(self, dispatcher: Dispatcher, census: Census) -> None:
+    def __init__(self, dispatcher: Dispatcher, room_service: RoomService) -> None:
         self.drained: set[Target] = set()
         self._dispatcher = dispatcher
-        self._census = census
+        self._room_service = room_service
         self._began = time.monotonic()
 
     def drained_of(self, agent: str) -> list[str]:
@@ -48,7 +48,7 @@ class Drain:
         while True:
             try:
                 await self.look()
-            except Trouble as error:
+            except ServerError as error:
                 log.warning("who is in the rooms is not known", extra={"why": str(error)})
             await asyncio.sleep(CHECK_SECONDS)
 
@@ -61,7 +61,7 @@ class Drain:
             waiting -= self._busy()
         if not waiting:
             return
-        agents = await self._census.agents()
+        agents = await self._room_service.agents()
         # Meanwhile the operator may have thought better of it.
         for item in sorted(waiting & self._cordoned().keys() - self._busy()):
             if not any(targets[item](agent) for agent in agents):
@@ -79,7 +79,7 @@ class Drain:
         }
         workers = {
             Target(worker.agent, worker.id): partial(_is_of, worker.id)
-            for worker in self._dispatcher.roster.workers.values()
+            for worker in self._dispatcher.registry.workers.values()
             if worker.cordoned
         }
         return {**colours, **workers}
@@ -91,7 +91,7 @@ class Drain:
             return set(self._cordoned())
         held = [
             job.worker
-            for job in self._dispatcher.roster.jobs.values()
+            for job in self._dispatcher.registry.jobs.values()
             if job.ended is None or (job.state == "detached" and job.started > lately)
         ]
         return {

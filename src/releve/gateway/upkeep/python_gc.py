@@ -17,7 +17,7 @@ OBJECTS_MADE = 500_000
 """So many more objects than a collection ago, whoever holds them, are worth one too: some 70 MB."""
 
 
-class Garbage:
+class GarbageCollection:
     """Collects when enough workers have left."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from releve.gateway.dispatch import agent_attributes
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.dispatch.worker import Job, Worker
 from releve.gateway.registration_key import Key
-from releve.gateway.server.rooms import Census, Trouble, is_agent
+from releve.gateway.server.room_service import RoomService, ServerError, is_agent
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +45,15 @@ class Watch:
     since: float = field(default_factory=time.monotonic)
 
 
-class Healer:
+class Redispatcher:
     """Watches the calls of workers whose connection is gone, and of offers that were lost."""
 
-    def __init__(self, dispatcher: Dispatcher, census: Census) -> None:
+    def __init__(self, dispatcher: Dispatcher, room_service: RoomService) -> None:
         self._dispatcher = dispatcher
-        self._census = census
+        self._room_service = room_service
         self._watches: dict[tuple[str, str], Watch] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        dispatcher.workforce.left.append(self._left)
+        dispatcher.presence.left.append(self._left)
         dispatcher.lost.append(self._lost)
 
     def stop(self) -> None:
@@ -91,7 +91,7 @@ class Healer:
                 try:
                     if await self._settled(watch):
                         return
-                except Trouble as error:
+                except ServerError as error:
                     facts = {"room": watch.room, "why": str(error)}
                     log.warning("call not looked after", extra=facts)
                 await asyncio.sleep(pause)
@@ -101,7 +101,7 @@ class Healer:
             del self._watches[watch.key.agent, watch.room]
 
     async def _settled(self, watch: Watch) -> bool:
-        people = await self._census.people(watch.room)
+        people = await self._room_service.people(watch.room)
         agents = [who for who in people if is_agent(who)]
         # A room may have other agents too: those are nobody's replacement.
         agent = watch.key.agent
@@ -112,11 +112,11 @@ class Healer:
             return time.monotonic() - watch.since > HASTE_SECONDS
         if any(
             job.room == watch.room and job.key.agent == agent
-            for job in self._dispatcher.roster.running()
+            for job in self._dispatcher.registry.running()
         ):
             return False  # one is on its way
         ours = self._somebody_may_come(watch.key)
-        await self._census.dispatch(watch.room, watch.key.agent_name)
+        await self._room_service.dispatch(watch.room, watch.key.agent_name)
         self._dispatcher.metrics.redispatches.labels(agent).inc()
         self._dispatcher.events.publish("redispatch", agent=agent, room=watch.room)
         log.warning("room dispatched again", extra={"room": watch.room, "agent": agent})

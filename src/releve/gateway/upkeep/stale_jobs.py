@@ -11,8 +11,8 @@ import asyncio
 import logging
 import time
 
-from releve.gateway.dispatch.registry import Roster
-from releve.gateway.server.rooms import Census, Trouble
+from releve.gateway.dispatch.registry import Registry
+from releve.gateway.server.room_service import RoomService, ServerError
 
 log = logging.getLogger(__name__)
 
@@ -21,12 +21,12 @@ YOUNG_SECONDS = 60.0
 """A younger job is not judged: its room may be newer than the server's list."""
 
 
-class Sweep:
+class StaleJobs:
     """Compares the list of running jobs with the server's list of rooms."""
 
-    def __init__(self, roster: Roster, census: Census) -> None:
-        self._roster = roster
-        self._census = census
+    def __init__(self, registry: Registry, room_service: RoomService) -> None:
+        self._registry = registry
+        self._room_service = room_service
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -34,18 +34,18 @@ class Sweep:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await self.look()
-            except Trouble as error:
+            except ServerError as error:
                 log.warning("which rooms are there is not known", extra={"why": str(error)})
 
     async def look(self) -> None:
         """One look; asks the server only when there is a job old enough to be judged."""
         before = time.monotonic() - YOUNG_SECONDS
-        old = [job for job in self._roster.running() if job.started < before]
+        old = [job for job in self._registry.running() if job.started < before]
         if not old:
             return
-        rooms = await self._census.rooms()
+        rooms = await self._room_service.rooms()
         there = {room.sid for room in rooms} | {room.name for room in rooms}
         for job in old:
             if (job.sid or job.room) not in there:
                 log.info("its room is gone", extra={"job": job.id, "room": job.room})
-                self._roster.end(job)
+                self._registry.end(job)

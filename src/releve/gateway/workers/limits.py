@@ -20,7 +20,7 @@ def raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-class Bucket:
+class TokenBucket:
     """Lets `burst` through at once and `rate` a second for good."""
 
     def __init__(
@@ -48,13 +48,13 @@ class Bucket:
         return self._left + (self._clock() - self._at) * self._rate < 1
 
 
-class Refusals:
+class RefusalLimits:
     """Peers that were refused too often lately; those that knock longest ago are forgotten."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self._rate = rate
         self._burst = burst
-        self._peers: OrderedDict[str, Bucket] = OrderedDict()
+        self._peers: OrderedDict[str, TokenBucket] = OrderedDict()
 
     def too_many(self, peer: str) -> bool:
         """Whether to turn the peer away unheard."""
@@ -63,19 +63,19 @@ class Refusals:
 
     def note(self, peer: str) -> None:
         """The peer was refused."""
-        bucket = self._peers.pop(peer, None) or Bucket(self._rate, self._burst)
+        bucket = self._peers.pop(peer, None) or TokenBucket(self._rate, self._burst)
         bucket.take()
         self._peers[peer] = bucket
         if len(self._peers) > PEERS_REMEMBERED:
             self._peers.popitem(last=False)
 
 
-class Doors:
+class Admission:
     """What both colours' doors share: how many are inside, and who knocks too often in vain."""
 
     def __init__(self, max_workers: int) -> None:
         self.inside = 0
-        self.refusals = Refusals(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE)
+        self.refusals = RefusalLimits(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE)
         self._max_workers = max_workers
 
     @property

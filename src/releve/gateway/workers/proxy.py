@@ -43,7 +43,7 @@ def _headers(request: web.Request) -> CIMultiDict[str]:
     return CIMultiDict((k, v) for k, v in request.headers.items() if k.lower() not in dropped)
 
 
-class Passthrough:
+class ReverseProxy:
     """A reverse proxy to one server."""
 
     def __init__(self, session: aiohttp.ClientSession, server_url: str) -> None:

@@ -7,23 +7,23 @@ from collections.abc import Sequence
 
 from livekit.protocol import agent as proto
 
-from releve.gateway.dispatch.registry import Roster
+from releve.gateway.dispatch.registry import Registry
 from releve.gateway.dispatch.worker import Link, Worker
-from releve.gateway.server.connection import Upstream
+from releve.gateway.server.connection import ServerConnection
 
 log = logging.getLogger(__name__)
 
 
-class Relay:
+class WorkerRequests:
     """Never raises: what the server does not hear costs the worker nothing but its wish."""
 
-    def __init__(self, upstreams: Sequence[Upstream], roster: Roster) -> None:
+    def __init__(self, upstreams: Sequence[ServerConnection], registry: Registry) -> None:
         self._dark = {
             (item.key.agent, item.key.only, item.key.kind): item
             for item in upstreams
             if item.key.only is not None
         }
-        self._roster = roster
+        self._registry = registry
 
     async def simulate(self, worker: Worker, message: proto.WorkerMessage) -> None:
         """Ask for a simulated job. The server sends it to whoever asks: by the dark key of the
@@ -39,7 +39,7 @@ class Relay:
         own = [item for item in message.migrate_job.job_ids if item in worker.jobs]
         del message.migrate_job.job_ids[:]
         message.migrate_job.job_ids.extend(own)
-        held = [self._roster.jobs[job_id] for job_id in worker.jobs]
+        held = [self._registry.jobs[job_id] for job_id in worker.jobs]
         links = {id(job.upstream): job.upstream for job in held}
         await self._pass(worker, message, list(links.values()))
 

@@ -16,10 +16,10 @@ from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.dispatch.worker import Worker
 from releve.gateway.policy import Colour
 from releve.gateway.registration_key import JOB_TYPES
-from releve.gateway.server.connection import Upstream
+from releve.gateway.server.connection import ServerConnection
 from releve.gateway.workers import limits
-from releve.gateway.workers.limits import Bucket, Doors
-from releve.gateway.workers.requests import Relay
+from releve.gateway.workers.limits import Admission, TokenBucket
+from releve.gateway.workers.requests import WorkerRequests
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ SEND_SECONDS = 1.0
 HANG_UP_SECONDS = 0.3
 
 
-class Hangup(Exception):
+class ProtocolError(Exception):
     """Close this worker's connection; the text is logged and told to the worker."""
 
 
@@ -54,23 +54,23 @@ class SocketLink:
             raise ConnectionResetError("worker does not read") from None
 
 
-class Downstream:
+class WorkerEndpoint:
     """Accepts the workers of one colour."""
 
     def __init__(
         self,
         colour: Colour,
         dispatcher: Dispatcher,
-        upstream: Upstream,
-        relay: Relay,
-        doors: Doors,
+        upstream: ServerConnection,
+        requests: WorkerRequests,
+        doors: Admission,
         changed: Callable[[], None],
     ) -> None:
         self._colour = colour
         self._doors = doors
         self._dispatcher = dispatcher
         self._upstream = upstream
-        self._relay = relay
+        self._requests = requests
         self._changed = changed
         self._sockets: set[web.WebSocketResponse] = set()
 
@@ -97,7 +97,7 @@ class Downstream:
         try:
             await socket.prepare(request)
             await self._serve(socket, request, peer)
-        except (Hangup, DecodeError, TimeoutError) as error:
+        except (ProtocolError, DecodeError, TimeoutError) as error:
             why = str(error) or type(error).__name__
             log.warning("worker hung up on", extra={"peer": peer, "why": why})
             await socket.close(code=1008, message=why.encode()[:120])
@@ -121,19 +121,19 @@ class Downstream:
 
     async def _serve(self, socket: web.WebSocketResponse, request: web.Request, peer: str) -> None:
         worker = await self._register(socket, request, peer)
-        frames = Bucket(limits.FRAMES_PER_SECOND, limits.FRAMES_AT_ONCE)
-        workforce = self._dispatcher.workforce
-        workforce.join(worker)
+        frames = TokenBucket(limits.FRAMES_PER_SECOND, limits.FRAMES_AT_ONCE)
+        presence = self._dispatcher.presence
+        presence.join(worker)
         self._changed()
         try:
             async for frame in socket:
                 if frame.type is not WSMsgType.BINARY:
-                    raise Hangup("only binary frames carry the worker protocol")
+                    raise ProtocolError("only binary frames carry the worker protocol")
                 if not frames.take():
-                    raise Hangup("too many messages; send fewer than 1000 a second")
+                    raise ProtocolError("too many messages; send fewer than 1000 a second")
                 await self._receive(worker, proto.WorkerMessage.FromString(frame.data))
         finally:
-            workforce.leave(worker)
+            presence.leave(worker)
             self._changed()
 
     async def _register(
@@ -142,22 +142,22 @@ class Downstream:
         async with asyncio.timeout(REGISTER_SECONDS):
             frame = await socket.receive()
             if frame.type is not WSMsgType.BINARY:
-                raise Hangup("the first frame must be a registration")
+                raise ProtocolError("the first frame must be a registration")
             if len(frame.data) > MAX_REGISTRATION_BYTES:
-                raise Hangup("the registration is larger than 4 kB")
+                raise ProtocolError("the registration is larger than 4 kB")
             message = proto.WorkerMessage.FromString(frame.data)
             if not message.HasField("register"):
-                raise Hangup("the first message must be a registration")
+                raise ProtocolError("the first message must be a registration")
             register = message.register
             agent = self._agent_of(register)
             if register.type not in JOB_TYPES:
-                raise Hangup(f"no such job type: {register.type}")
+                raise ProtocolError(f"no such job type: {register.type}")
             if self._upstream.info is None:  # later on, workers may come while the server is away
                 await self._upstream.registered.wait()
         info = self._upstream.info
         assert info is not None
         worker = Worker(
-            self._dispatcher.roster.next_id(self._colour),
+            self._dispatcher.registry.next_id(self._colour),
             agent,
             self._colour,
             SocketLink(socket, request),
@@ -175,7 +175,7 @@ class Downstream:
         agent = config.agent_of(register.agent_name, register.namespace)
         if agent is None:
             names = ", ".join(sorted({repr(key.agent_name) for key in config.agents.values()}))
-            raise Hangup(
+            raise ProtocolError(
                 f"this gateway serves agent_name {names}, the worker offers "
                 f"{register.agent_name!r} in namespace {register.namespace!r}"
             )
@@ -184,22 +184,22 @@ class Downstream:
     async def _receive(self, worker: Worker, message: proto.WorkerMessage) -> None:
         kind = message.WhichOneof("message")
         if kind == "availability":
-            self._dispatcher.workforce.heard(worker, message)
+            self._dispatcher.presence.heard(worker, message)
         elif kind == "update_job":
             await self._dispatcher.update_job(worker, message)
         elif kind == "update_worker":
             self._update(worker, message.update_worker)
         elif kind == "simulate_job":
-            await self._relay.simulate(worker, message)
+            await self._requests.simulate(worker, message)
         elif kind == "migrate_job":
-            await self._relay.migrate(worker, message)
+            await self._requests.migrate(worker, message)
         elif kind == "ping":
             reply = proto.ServerMessage()
             reply.pong.last_timestamp = message.ping.timestamp
             reply.pong.timestamp = int(time.time() * 1000)
             await worker.link.send(reply)
         elif kind == "register":
-            raise Hangup("a worker registers once")
+            raise ProtocolError("a worker registers once")
         else:  # the server closes a connection on what it does not know, and this one is shared
             log.warning("message not passed on", extra={"worker": worker.id, "kind": str(kind)})
 
@@ -208,5 +208,5 @@ class Downstream:
         full = worker.full
         if update.HasField("status"):
             full = update.status == proto.WorkerStatus.WS_FULL
-        if self._dispatcher.workforce.report(worker, load, full):
+        if self._dispatcher.presence.report(worker, load, full):
             self._changed()

@@ -16,7 +16,7 @@ from releve.gateway.policy import Colour
 
 QUESTIONS_AT_ONCE = 8
 """However many calls a broken connection makes us ask about."""
-Trouble = (api.TwirpError, aiohttp.ClientError, TimeoutError, OSError)
+ServerError = (api.TwirpError, aiohttp.ClientError, TimeoutError, OSError)
 """What asking the server may raise."""
 
 
@@ -35,8 +35,8 @@ class Agent:
         return asdict(self)
 
 
-class Census:
-    """Asks the server. Every method raises one of `Trouble` when it does not answer."""
+class RoomService:
+    """Asks the server. Every method raises one of `ServerError` when it does not answer."""
 
     def __init__(self, session: aiohttp.ClientSession, server_url: str, ring: Keyring) -> None:
         self._session = session
