@@ -100,12 +100,13 @@ class GatewayProcess:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     async def flip(self, green: int) -> float:
-        """Milliseconds of one PUT /weights, as an operator waits for it."""
+        """Milliseconds of one flip by PUT /decisions, as an operator waits for it."""
         connector = aiohttp.UnixConnector(str(self.socket))
         async with aiohttp.ClientSession("http://gateway", connector=connector) as session:
             began = time.perf_counter()
-            body = {"blue": 100 - green, "green": green}
-            async with session.put("/weights", json=body) as answer:
+            weights = {"blue": 100 - green, "green": green}
+            body = {"by": "bench", "epoch": "next", "weights": weights, "allow_unserved": True}
+            async with session.put("/decisions", json=body) as answer:
                 assert answer.status == 200, await answer.text()
                 await answer.read()
             return (time.perf_counter() - began) * 1000

@@ -18,6 +18,19 @@ class NoGateway(GatewayError):
     """There is none: its socket does not exist."""
 
 
+class Refused(GatewayError):
+    """It answered with an error; `facts` is the answer."""
+
+    def __init__(self, text: str, facts: dict[str, Any]) -> None:
+        super().__init__(text)
+        self.facts = facts
+
+    @property
+    def reason(self) -> str:
+        """`superseded`, `unserved`, `not_kept`, `busy` (docs/gateway-api.md), or empty."""
+        return str(self.facts.get("reason", ""))
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout: float) -> None:
         super().__init__("gateway", timeout=timeout)
@@ -50,8 +63,8 @@ class Gateway:
         finally:
             connection.close()
         if answer.status != 200:
-            error = content.get("error") if isinstance(content, dict) else None
-            raise GatewayError(str(error or content))
+            facts = content if isinstance(content, dict) else {}
+            raise Refused(str(facts.get("error") or content), facts)
         return content
 
     def state(self) -> dict[str, Any]:
@@ -73,10 +86,17 @@ class Gateway:
         content: list[dict[str, Any]] = self.request("GET", "/calls")
         return content
 
-    def set_weights(self, weights: dict[str, int]) -> dict[str, Any]:
-        """PUT /weights; adds `round_trip_ms`, what the caller waited."""
+    def decisions(self) -> dict[str, Any]:
+        """GET /decisions."""
+        content: dict[str, Any] = self.request("GET", "/decisions")
+        return content
+
+    def decide(self, by: str, **parts: Any) -> dict[str, Any]:
+        """PUT /decisions under the next epoch, or the `epoch` given; adds `round_trip_ms`, what
+        the caller waited. Raises GatewayError."""
         began = time.monotonic()
-        content: dict[str, Any] = self.request("PUT", "/weights", weights)
+        body = {"by": by, "epoch": "next", **parts}
+        content: dict[str, Any] = self.request("PUT", "/decisions", body)
         content["round_trip_ms"] = round((time.monotonic() - began) * 1000, 3)
         return content
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import lock
-from .gateway import Gateway, GatewayError, NoGateway
+from .gateway import Gateway, GatewayError, NoGateway, Refused
 
 
 def begin(path: Path, content: dict[str, Any], instead_of: str | None, force: bool) -> None:
@@ -26,8 +26,8 @@ def refusal(error: lock.LockHeld) -> dict[str, Any]:
     }
 
 
-def flip(gateway: Gateway, wanted: dict[str, int], check: bool) -> dict[str, Any]:
-    """Set the weights where they differ.
+def flip(gateway: Gateway, wanted: dict[str, int], by: str, check: bool) -> dict[str, Any]:
+    """Set the weights where they differ, under the next epoch.
 
     Gives `before`, `flips` and `changed`, after a change also `at` and `ms` (see releve_weights).
     With `check` nothing is set, and no gateway is as good as one that an earlier step starts.
@@ -45,13 +45,57 @@ def flip(gateway: Gateway, wanted: dict[str, int], check: bool) -> dict[str, Any
         "flips": state["flips"],
     }
     if flipped["changed"] and not check:
-        answer = gateway.set_weights(wanted)
-        flipped |= {
-            "flips": state["flips"] + 1,
-            "at": time.monotonic(),
-            "ms": answer["round_trip_ms"],
-        }
+        flipped |= _moved(state, gateway.decide(by, weights=wanted))
     return flipped
+
+
+def go_back(
+    gateway: Gateway, wanted: dict[str, int], by: str, check: bool
+) -> tuple[dict[str, Any], str | None]:
+    """Set the weights whatever a rollout does meanwhile: the next epoch, without a lease, the
+    colours that get weight uncordoned.
+
+    Gives what `flip` gives, and a sentence when nobody serves those colours: then the others step
+    in until somebody does. Raises GatewayError.
+    """
+    state, now = gateway.state(), gateway.decisions()
+    to = [colour for colour, weight in wanted.items() if weight]
+    cordoned = any(now["cordons"][colour] for colour in to)
+    led = now["lease_seconds"] is not None
+    flipped = {
+        "changed": now["weights"] != wanted or cordoned or led,
+        "before": now["weights"],
+        "flips": state["flips"],
+    }
+    if check:
+        return flipped, None
+    parts = {"weights": wanted, "cordons": dict.fromkeys(to, False), "fallback": None}
+    failure = None
+    try:
+        answer = gateway.decide(by, **parts)
+        absent = [colour for colour in to if colour not in answer["serving"]]
+    except Refused as error:
+        if error.reason != "unserved":
+            raise
+        absent = error.facts["colours"]
+    if absent:
+        parts |= {"fallback": list(wanted), "allow_unserved": True}
+        answer = gateway.decide(by, **parts)
+        failure = (
+            f"no uncordoned worker of {' or '.join(absent)} is connected to the gateway: start "
+            "one. The weights are set; until it registers, workers of other colours take new rooms"
+        )
+    if answer["weights"] != now["weights"]:
+        flipped |= _moved(state, answer)
+    return flipped, failure
+
+
+def _moved(state: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "flips": state["flips"] + 1,
+        "at": time.monotonic(),
+        "ms": answer["round_trip_ms"],
+    }
 
 
 def end(path: Path, run: str, gateway: Gateway, record: Path, check: bool) -> dict[str, Any]:

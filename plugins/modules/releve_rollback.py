@@ -9,6 +9,9 @@ short_description: A whole rollback at once, under the environment's lock
 description:
   - What releve_lock, releve_weights and releve_leave do one after the other, in one module,
     because every further task costs as much as all of it.
+  - It takes the gateway's next epoch, which supersedes a rollout that is under way, and uncordons
+    blue.
+  - When no worker of blue is connected it sets the weights, lets green step in, and fails.
   - The action plugin of the same name adds who holds the lock, and writes the run's evidence.
 options:
   lock: {description: The lock file on the target., type: path, required: true}
@@ -75,9 +78,10 @@ def main() -> None:
     record = Path(params["record"])
     if record.exists() and not check:  # sentinels on the line open new rooms around this
         record.with_name("moments").write_text(params["run"], encoding="ascii")
-    flipped, failure = {"changed": False}, None
+    flipped: dict[str, object] = {"changed": False}
     try:
-        flipped = run.flip(gateway, {"blue": 100, "green": 0}, check)
+        by = f"rollback {params['run']}"
+        flipped, failure = run.go_back(gateway, {"blue": 100, "green": 0}, by, check)
     except GatewayError as error:
         failure = str(error)
     known = run.end(path, params["run"], gateway, record, check)

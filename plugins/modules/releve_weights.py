@@ -10,6 +10,7 @@ options:
   socket: {description: The gateway's admin socket., type: path, required: true}
   blue: {description: Percentage of new rooms for blue., type: int, required: true}
   green: {description: Percentage of new rooms for green., type: int, required: true}
+  by: {description: Who decides, for the gateway's record., type: str, default: playbook}
 attributes:
   check_mode: {support: full, description: Tells whether the weights would change.}
 author: [Relève]
@@ -42,12 +43,14 @@ def main() -> None:
             "socket": {"type": "path", "required": True},
             "blue": {"type": "int", "required": True},
             "green": {"type": "int", "required": True},
+            "by": {"type": "str", "default": "playbook"},
         },
         supports_check_mode=True,
     )
     wanted = {"blue": module.params["blue"], "green": module.params["green"]}
+    gateway, by = Gateway(module.params["socket"]), module.params["by"]
     try:
-        module.exit_json(**run.flip(Gateway(module.params["socket"]), wanted, module.check_mode))
+        module.exit_json(**run.flip(gateway, wanted, by, module.check_mode))
     except GatewayError as error:
         module.fail_json(msg=str(error))
 

@@ -102,7 +102,9 @@ class Gateway:
             return await answer.json()
 
     async def weights(self, green: int) -> None:
-        await self.ask("PUT", "/weights", {"blue": 100 - green, "green": green})
+        weights = {"blue": 100 - green, "green": green}
+        decision = {"by": "test", "epoch": "next", "weights": weights, "allow_unserved": True}
+        await self.ask("PUT", "/decisions", decision)
 
     async def jobs(self) -> dict[str, dict[str, Any]]:
         """Jobs by their room."""

@@ -30,6 +30,19 @@ class Running:
         async with self._admin.request(method, path, json=body) as answer:
             return answer.status, await answer.json()
 
+    async def decide(self, agent: str = "default", **parts: Any) -> tuple[int, Any]:
+        """What an operator decides: it wins, and nobody need serve the colour."""
+        body = {"by": "operator", "epoch": "next", "allow_unserved": True, **parts}
+        return await self.admin("PUT", f"/decisions?agent={agent}", body)
+
+    async def weights(self, green: int, agent: str = "default") -> tuple[int, Any]:
+        return await self.decide(agent, weights={"blue": 100 - green, "green": green})
+
+    async def cordon(
+        self, colour: str, wanted: bool = True, agent: str = "default"
+    ) -> tuple[int, Any]:
+        return await self.decide(agent, cordons={colour: wanted})
+
     async def raw(self, method: str, path: str, body: bytes) -> tuple[int, str]:
         async with self._admin.request(method, path, data=body) as answer:
             return answer.status, await answer.text()

@@ -18,11 +18,13 @@ from livekit.protocol import agent as proto
 
 from releve.gateway import policy
 from releve.gateway.config import GatewayConfig
+from releve.gateway.decisions.change import Change
+from releve.gateway.decisions.model import Decisions
 from releve.gateway.dispatch import dispatcher as dispatching
 from releve.gateway.dispatch import registry
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.dispatch.worker import Worker
-from releve.gateway.policy import Colour, Decisions, Rules, Weights
+from releve.gateway.policy import Colour, Rules, Weights
 from releve.gateway.registration_key import Key
 from unit.gateway_standin import KEYS, RING, until
 
@@ -110,6 +112,11 @@ PUBLIC = Key("default")
 def decided(*rules: Any, **more: Any) -> Decisions:
     """Rules of the one agent."""
     return Decisions({"default": Rules(*rules, **more)})
+
+
+def flip(green: int) -> Change:
+    """An operator's."""
+    return Change("test", None, weights=Weights(100 - green, green), allow_unserved=True)
 
 
 @pytest.fixture
@@ -501,7 +508,7 @@ async def test_a_flip_that_cannot_be_remembered_does_not_happen(dispatcher: Disp
     book = dispatcher.rulebook
     book._file = book._file / "not-a-directory" / "state"
     with pytest.raises(OSError, match="not-a-directory"):
-        await book.set_weights("default", Weights(0, 100))
+        await book.decide("default", flip(100))
     assert (book.rules("default").weights, book.flips["default"]) == (Weights(100, 0), 0)
 
 
@@ -544,7 +551,7 @@ async def test_one_answer_per_offer_under_any_interleaving(
     async def flip_and_churn() -> None:
         while True:
             green = dice.choice((0, 30, 100))
-            await dispatcher.rulebook.set_weights("default", Weights(100 - green, green))
+            await dispatcher.rulebook.decide("default", flip(green))
             any_worker()
             if dice.random() < 0.3 and (staying := [link for link in links if not link.gone]):
                 dice.choice(staying).leave()

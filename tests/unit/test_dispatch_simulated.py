@@ -19,9 +19,10 @@ from livekit.protocol import agent as proto
 
 from releve.gateway import policy
 from releve.gateway.config import GatewayConfig
+from releve.gateway.decisions.model import Decisions
 from releve.gateway.dispatch.dispatcher import ASSIGNMENT_SECONDS, Dispatcher
 from releve.gateway.dispatch.worker import Worker
-from releve.gateway.policy import COLOURS, Colour, Decisions, Rules, Weights
+from releve.gateway.policy import COLOURS, Colour, Rules, Weights
 from releve.gateway.registration_key import Key
 from unit.gateway_standin import RING
 from unit.simulated import SimulatedLoop

@@ -76,14 +76,13 @@ async def test_one_agent_flips_and_is_cordoned_without_touching_the_other(
         registered(two.workers, two.green, agent_name="coach") as green,
     ):
         body = {"blue": 0, "green": 100}
-        assert (await two.admin("PUT", "/weights?agent=coach", body))[1]["agent"] == "coach"
+        assert (await two.weights(100, "coach"))[1]["agent"] == "coach"
         assert await server.dispatch("lesson")
         assert await server.dispatch("training", "coach")
         await until(lambda: (plain.rooms, green.rooms) == (["lesson"], ["training"]))
         assert blue.offered == []
         for colour in ("blue", "green"):
-            path = f"/colours/{colour}/cordon?agent=coach"
-            assert (await two.admin("PUT", path, {"cordoned": True}))[0] == 200
+            assert (await two.cordon(colour, agent="coach"))[0] == 200
         assert not await server.dispatch("training", "coach")
         full, free = proto.WorkerStatus.WS_FULL, proto.WorkerStatus.WS_AVAILABLE
         await until(lambda: server.status["coach"] == full)
@@ -97,7 +96,7 @@ async def test_one_agent_flips_and_is_cordoned_without_touching_the_other(
 async def test_decisions_about_each_agent_outlive_the_gateway(
     two: Running, server: StandInServer
 ) -> None:
-    await two.admin("PUT", "/weights?agent=coach", {"blue": 40, "green": 60})
+    await two.weights(60, "coach")
     two.stop.set()
     await until(lambda: all(item.closed for item in server.connections.values()))
     stop = asyncio.Event()
@@ -117,7 +116,7 @@ async def test_another_job_type_is_registered_for_the_agent_that_takes_it_alone(
     kind = proto.JobType.JT_PUBLISHER
     async with registered(two.workers, two.green, agent_name="coach", type=kind) as worker:
         await until(lambda: "coach/JT_PUBLISHER" in server.connections)
-        await two.admin("PUT", "/weights?agent=coach", {"blue": 0, "green": 100})
+        await two.weights(100, "coach")
         assert await server.dispatch("room", "coach/JT_PUBLISHER")
         await until(lambda: worker.rooms == ["room"])
         assert "/JT_PUBLISHER" not in server.connections
@@ -130,8 +129,10 @@ async def test_a_worker_of_no_agent_is_told_whom_the_gateway_serves(two: Running
 
 
 async def test_an_agent_that_is_not_served_is_a_mistake(two: Running) -> None:
-    for path in ("/weights?agent=x", "/colours/blue/cordon?agent=x"):
-        status, answer = await two.admin("PUT", path, {"cordoned": True})
+    for status, answer in (
+        await two.weights(100, "x"),
+        await two.admin("GET", "/decisions?agent=x"),
+    ):
         assert (status, answer["error"]) == (404, "there is no agent 'x'; use default or coach")
 
 
@@ -165,7 +166,7 @@ async def test_another_agent_in_the_room_is_no_replacement_for_one_that_died(
 
 async def test_metrics_and_page_tell_the_agents_apart(two: Running) -> None:
     base = f"http://127.0.0.1:{two.config.metrics_port}"
-    await two.admin("PUT", "/weights?agent=coach", {"blue": 40, "green": 60})
+    await two.weights(60, "coach")
     async with (
         registered(two.workers, two.green, agent_name="coach"),
         two.plain.get(f"{base}/metrics") as answer,
@@ -183,6 +184,9 @@ async def test_the_operator_names_the_agent(two: Running, tmp_path: Path) -> Non
         line = [*words, "--socket", str(two.config.admin_socket)]
         return (await asyncio.to_thread(CliRunner().invoke, cli.app, line)).output
 
-    assert await type_("weights", "60", "--agent", "coach") == "coach: blue 40 %, green 60 %: set\n"
+    assert (
+        await type_("weights", "60", "--agent", "coach", "--allow-unserved")
+        == "coach: blue 40 %, green 60 %: set\n"
+    )
     assert "there is no agent 'x'" in await type_("weights", "60", "--agent", "x")
     assert "coach" in await type_("state")

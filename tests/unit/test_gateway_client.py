@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from module_utils.gateway import Gateway, GatewayError, connected, workers
+from module_utils.gateway import Gateway, GatewayError, Refused, connected, workers
 
 
 class Standin(socketserver.ThreadingUnixStreamServer):
@@ -70,18 +70,22 @@ def test_state_and_jobs_are_what_the_gateway_says(standin: Standin, gateway: Gat
     assert standin.asked == [("GET", "/state", None), ("GET", "/jobs", None)]
 
 
-def test_weights_are_put_and_the_wait_is_measured(standin: Standin, gateway: Gateway) -> None:
-    standin.answer({"ms": 0.1, "count": 3})
-    answer = gateway.set_weights({"blue": 0, "green": 100})
-    assert standin.asked == [("PUT", "/weights", {"blue": 0, "green": 100})]
+def test_a_decision_takes_the_next_epoch_and_the_wait_is_measured(
+    standin: Standin, gateway: Gateway
+) -> None:
+    standin.answer({"epoch": 3})
+    answer = gateway.decide("run 1", weights={"blue": 0, "green": 100})
+    body = {"by": "run 1", "epoch": "next", "weights": {"blue": 0, "green": 100}}
+    assert standin.asked == [("PUT", "/decisions", body)]
     assert answer.pop("round_trip_ms") > 0
-    assert answer == {"ms": 0.1, "count": 3}
+    assert answer == {"epoch": 3}
 
 
 def test_a_refusal_is_told_in_the_gateways_words(standin: Standin, gateway: Gateway) -> None:
-    standin.answer({"error": "no worker of colour green; start one"}, status=400)
-    with pytest.raises(GatewayError, match=r"^no worker of colour green; start one$"):
-        gateway.set_weights({"blue": 0, "green": 100})
+    standin.answer({"error": "no worker of green; start one", "reason": "unserved"}, status=409)
+    with pytest.raises(Refused, match=r"^no worker of green; start one$") as refusal:
+        gateway.decide("run 1", weights={"blue": 0, "green": 100})
+    assert refusal.value.reason == "unserved"
 
 
 @pytest.mark.parametrize("content", [b'["no"]', b'"no"', b'{"why": "no"}'])

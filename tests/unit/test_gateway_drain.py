@@ -55,6 +55,9 @@ async def until_event(heard: asyncio.Queue[dict[str, Any]], kind: str) -> dict[s
 
 
 async def cordon(gateway: Running, what: str, wanted: bool = True) -> tuple[int, Any]:
+    kind, name = what.split("/")
+    if kind == "colours":
+        return await gateway.cordon(name, wanted)
     return await gateway.admin("PUT", f"/{what}/cordon", {"cordoned": wanted})
 
 
@@ -65,7 +68,7 @@ async def test_a_cordoned_colour_gets_nothing_under_any_name_and_the_other_may_s
         registered(gateway.workers, gateway.blue) as blue,
         registered(gateway.workers, gateway.green) as green,
     ):
-        await gateway.admin("PUT", "/weights", {"blue": 0, "green": 100})
+        await gateway.weights(100)
         assert (await cordon(gateway, "colours/green"))[1]["changed"] is True
         assert await server.dispatch("room")
         assert not await server.dispatch("dark", "releve-green")
@@ -128,14 +131,14 @@ async def test_drained_is_told_when_the_last_call_is_over_and_not_before(
         assert await server.dispatch("room")
         await until(lambda: worker.rooms == ["room"])
         await cordon(gateway, "colours/blue")
-        await until_event(heard, "cordon")
+        await until_event(heard, "decision")
         await asyncio.sleep(0.1)
         assert (await gateway.state())["drained"] == []
         await server.terminate(worker.assigned[0].job.id)
         assert (await until_event(heard, "drained"))["name"] == "blue"
         assert (await gateway.state())["drained"] == ["blue"]
         await cordon(gateway, "colours/blue", False)
-        await until_event(heard, "cordon")
+        await until_event(heard, "decision")
         assert await server.dispatch("again")
 
 

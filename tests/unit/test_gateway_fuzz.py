@@ -89,9 +89,11 @@ class World:
     async def one_strange_request(self, method: str, path: str, body: bytes) -> None:
         status, _ = await self.gateway.raw(method, path, body)
         assert status in RESULTS, (method, path, body)
-        for undo in ("/weights", "/colours/blue/cordon", f"/workers/{self.good.id}/cordon"):
-            kept = {"blue": 100, "green": 0} if undo == "/weights" else {"cordoned": False}
-            assert (await self.gateway.admin("PUT", undo, kept))[0] == 200
+        undone = await self.gateway.decide(
+            weights={"blue": 100, "green": 0}, cordons={"blue": False}
+        )
+        free = f"/workers/{self.good.id}/cordon"
+        assert undone[0] == (await self.gateway.admin("PUT", free, {"cordoned": False}))[0] == 200
         await self.nobody_noticed()
 
     async def nobody_noticed(self) -> None:
@@ -219,9 +221,7 @@ def test_nothing_on_the_wire_disturbs_anybody_else(
 @bounded
 @given(
     method=st.sampled_from(["GET", "PUT", "POST", "DELETE"]),
-    path=st.sampled_from(
-        ["/state", "/weights", "/jobs", "/calls", "/metrics", "/colours/blue/cordon"]
-    )
+    path=st.sampled_from(["/state", "/decisions", "/jobs", "/calls", "/metrics"])
     | st.text("abcdef/.:%0123456789", max_size=30).map("/workers/{}/cordon".format)
     | st.text("abcdefgijklmnopqrstuvwxyz0123456789/", max_size=30).map("/{}".format),
     body=st.binary(max_size=5000) | json_values.map(lambda value: json.dumps(value).encode()),

@@ -73,7 +73,7 @@ async def test_a_room_that_comes_between_the_two_is_turned_away_when_the_second_
 
 
 async def test_the_operator_speaks_to_the_second_and_the_second_remembers(pair: Pair) -> None:
-    assert (await pair.second.admin("PUT", "/weights", {"blue": 0, "green": 100}))[0] == 200
+    assert (await pair.second.weights(100))[0] == 200
     pair.first.stop.set()
     await until(lambda: all(item.closed for item in pair.to_first.values()))
     assert (await pair.second.state())["weights"] == {"blue": 0, "green": 100}

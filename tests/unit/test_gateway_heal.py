@@ -95,13 +95,13 @@ async def test_without_anybody_here_others_are_asked_once_and_a_newcomer_at_once
 ) -> None:
     """Another gateway may have a worker; ours may be back in seconds."""
     monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 60.0)
-    await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": True})
+    await gateway.cordon("blue")
     server.people["room"] = [CALLER]
     await call.socket.close()
     await until(lambda: bool(server.asked_for))
     await looked(gateway)
     assert len(server.asked_for) == 1
-    await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": False})
+    await gateway.cordon("blue", False)
     await until(lambda: len(server.asked_for) == 2)
 
 

@@ -35,10 +35,15 @@ async def test_state_and_jobs_show_who_serves_whom(gateway: Running, server: Sta
 
 
 async def test_weights_flip_and_say_so(gateway: Running) -> None:
-    first, again = await type_(gateway, "weights", "70"), await type_(gateway, "weights", "70")
+    nobody = await type_(gateway, "weights", "70")
+    assert nobody.exit_code == 2
+    assert "green would get weight, and no uncordoned worker of it is connected" in nobody.output
+    async with registered(gateway.workers, gateway.green):
+        first, again = await type_(gateway, "weights", "70"), await type_(gateway, "weights", "70")
     assert first.output == "default: blue 30 %, green 70 %: set\n"
     assert again.output == "default: blue 30 %, green 70 %: unchanged\n"
     assert (await gateway.state())["weights"] == {"blue": 30, "green": 70}
+    assert (await type_(gateway, "weights", "0", "--allow-unserved")).exit_code == 0
     wrong = await type_(gateway, "weights", "170")
     assert wrong.exit_code == 2
     assert "weight of blue is -70; give a whole number 0 to 100" in wrong.output

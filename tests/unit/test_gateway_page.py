@@ -31,9 +31,9 @@ async def test_the_page_shows_what_happens_without_being_asked_again(
         await tab.until("document.querySelector('#live').textContent === 'live'")
         assert await tab.js("document.querySelectorAll('#workers tr').length") == 2
         assert await server.dispatch("lesson-12")
-        await gateway.admin("PUT", "/weights", {"blue": 30, "green": 70})
+        await gateway.weights(70)
         await tab.until("document.querySelector('.green .weight').textContent === '70 %'")
-        await gateway.admin("PUT", "/colours/green/cordon", {"cordoned": True})
+        await gateway.cordon("green")
         await tab.until("document.querySelector('section.green').innerText.includes('drained')")
         assert "0.7.2" in await tab.js("document.querySelector('#workers').innerText")
         if picture := os.environ.get("RELEVE_SCREENSHOT"):

@@ -66,7 +66,7 @@ async def test_a_room_goes_to_the_colour_of_the_weights(
         registered(gateway.workers, gateway.green) as green,
     ):
         assert await server.dispatch("before")
-        assert (await gateway.admin("PUT", "/weights", {"blue": 0, "green": 100}))[0] == 200
+        assert (await gateway.weights(100))[0] == 200
         assert await server.dispatch("after")
         assert await server.dispatch("dark", "releve-blue")
         await until(lambda: len(blue.assigned) == 2 and len(green.assigned) == 1)
@@ -371,21 +371,22 @@ async def test_the_admin_socket_is_for_its_owner_alone(gateway: Running) -> None
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "sentence"),
     [
-        ("PUT", "/weights", b"", 400, "weights: "),
-        ("PUT", "/weights", b"{", 400, "weights: "),
-        ("PUT", "/weights", b"\xff", 400, "weights: "),
-        ("PUT", "/weights", b"[]", 400, "give both colours, like"),
-        ("PUT", "/weights", b'{"blue": 100}', 400, "give both colours, like"),
-        ("PUT", "/weights", b'{"blue": 60, "green": 60}', 400, "weights add up to 120"),
-        ("PUT", "/colours/red/cordon", b"{}", 404, "there is no colour 'red'; use blue or green"),
-        ("PUT", "/colours/blue/cordon", b"{", 400, "cordon: "),
-        ("PUT", "/colours/blue/cordon", b"\xff", 400, "cordon: "),
-        ("PUT", "/colours/blue/cordon", b"{}", 400, 'cordon: send {\\"cordoned\\": true}'),
-        ("PUT", "/colours/blue/cordon", b"[]", 400, 'cordon: send {\\"cordoned\\": true}'),
-        ("PUT", "/colours/blue/cordon", b'{"cordoned": 1}', 400, "cordon: send"),
+        ("PUT", "/decisions", b"", 400, "decisions: "),
+        ("PUT", "/decisions", b"{", 400, "decisions: "),
+        ("PUT", "/decisions", b"\xff", 400, "decisions: "),
+        ("PUT", "/decisions", b"[" * 4000, 400, "nested too deeply"),
+        ("PUT", "/decisions", b"[]", 400, "send a JSON object, like"),
+        ("PUT", "/decisions?agent=x", b"{}", 404, "there is no agent 'x'"),
+        ("GET", "/decisions?agent=x", b"", 404, "there is no agent 'x'"),
+        ("PUT", "/workers/10.0.0.7/cordon", b"{", 400, "cordon: "),
+        ("PUT", "/workers/10.0.0.7/cordon", b"\xff", 400, "cordon: "),
+        ("PUT", "/workers/10.0.0.7/cordon", b"{}", 400, 'cordon: send {\\"cordoned\\": true}'),
+        ("PUT", "/workers/10.0.0.7/cordon", b"[]", 400, 'cordon: send {\\"cordoned\\": true}'),
+        ("PUT", "/workers/10.0.0.7/cordon", b'{"cordoned": 1}', 400, "cordon: send"),
+        ("PUT", "/workers/W_1/cordon", b"{}", 404, "no worker 'W_1' is connected"),
         ("GET", "/nothing", b"", 404, ""),
-        ("POST", "/weights", b"{}", 405, ""),
-        ("PUT", "/weights", b" " * 5000, 413, ""),
+        ("POST", "/decisions", b"{}", 405, ""),
+        ("PUT", "/decisions", b" " * 5000, 413, ""),
     ],
 )
 async def test_mistakes_are_answered_and_change_nothing(
@@ -404,11 +405,11 @@ async def test_weights_that_cannot_be_remembered_are_not_changed(
     def disk_full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("releve.gateway.decisions_file.save", disk_full)
-    flip = await gateway.admin("PUT", "/weights", {"blue": 0, "green": 100})
-    cordon = await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": True})
+    monkeypatch.setattr("releve.gateway.decisions.file.save", disk_full)
+    flip = await gateway.weights(100)
+    cordon = await gateway.cordon("blue")
     assert [flip[0], cordon[0]] == [500, 500]
-    assert "cannot be remembered: [Errno 28]" in flip[1]["error"]
+    assert "cannot be kept on disk: [Errno 28]" in flip[1]["error"]
     state = await gateway.state()
     assert (state["weights"], state["cordoned"]) == ({"blue": 100, "green": 0}, [])
 
@@ -417,10 +418,10 @@ async def test_a_slow_disk_holds_up_no_room(
     gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = threading.Event()
-    monkeypatch.setattr("releve.gateway.decisions_file.save", lambda *_: disk.wait(10))
+    monkeypatch.setattr("releve.gateway.decisions.file.save", lambda *_: disk.wait(10))
     async with registered(gateway.workers, gateway.blue) as blue:
         body = {"blue": 0, "green": 100}
-        flip = asyncio.create_task(gateway.admin("PUT", "/weights", body))
+        flip = asyncio.create_task(gateway.weights(100))
         await asyncio.sleep(0.05)
         assert await server.dispatch("meanwhile")
         await until(lambda: blue.rooms == ["meanwhile"])
@@ -433,9 +434,9 @@ async def test_a_slow_disk_holds_up_no_room(
 
 async def test_decisions_outlive_the_gateway(config: GatewayConfig, server: StandInServer) -> None:
     async with running(config, server) as gateway:
-        first = await gateway.admin("PUT", "/weights", {"blue": 30, "green": 70})
-        again = await gateway.admin("PUT", "/weights", {"blue": 30, "green": 70})
-        await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": True})
+        first = await gateway.weights(70)
+        again = await gateway.weights(70)
+        await gateway.cordon("blue")
         assert [first[1]["changed"], again[1]["changed"]] == [True, False]
         assert (await gateway.state())["flips"] == 1
     await until(lambda: all(item.closed for item in server.connections.values()))

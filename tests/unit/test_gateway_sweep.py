@@ -41,7 +41,7 @@ async def test_a_call_whose_end_fell_into_a_cut_is_over_when_its_room_is_gone(
         del server.people["ended"]
         await server.start()
         await until(lambda: server.status.get("") == proto.WorkerStatus.WS_AVAILABLE)
-        await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": True})
+        await gateway.cordon("blue")
         await until_state(gateway, lambda state: state["jobs"] == 1)
         jobs = {job["room"]: job["state"] for job in (await gateway.admin("GET", "/jobs"))[1]}
         assert jobs == {"ended": "ended", "goes on": "running"}

@@ -10,8 +10,7 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     upkeep            redispatch after a worker's death, drains, stale jobs, Python's collector
     server            the connection to LiveKit Server, and its word on rooms
     dispatch          offers, workers and jobs: who is asked, and who gets the room
-    decisions         weights, cordons and fallback in force
-    decisions_file    the file that keeps them over a restart
+    decisions         weights, cordons and fallback in force: epochs, leases, the file
     registration_key  what the gateway registers at the server: job type, name, namespace
     config            settings, from one YAML file
     auth              API keys, and tokens: verified, and re-signed for jobs

@@ -8,9 +8,9 @@ import signal
 
 import aiohttp
 
-from releve.gateway import decisions_file
 from releve.gateway.auth.api_keys import Keyring
 from releve.gateway.config import GatewayConfig
+from releve.gateway.decisions import file as decisions_file
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.listeners import Listening
 from releve.gateway.operator.api import Admin
@@ -41,6 +41,7 @@ async def run(
     ring = Keyring(config.keys_file)
     decisions = decisions_file.load(config.state_file, config.agents, frozenset(config.fallback))
     dispatcher = Dispatcher(config, ring, decisions)
+    await dispatcher.rulebook.follow()  # a lease may have run out while no gateway ran
     async with aiohttp.ClientSession(
         # No limit: what passes through must never keep our own connections from the server.
         connector=aiohttp.TCPConnector(limit=0),
@@ -53,9 +54,10 @@ async def run(
             for upstream in upstreams:
                 upstream.report_soon()
 
+        dispatcher.rulebook.changed.append(changed)
         room_service = RoomService(session, config.server_url, ring)
         drain = Drain(dispatcher, room_service)
-        redispatcher = Redispatcher(dispatcher, room_service)
+        healer = Redispatcher(dispatcher, room_service)
         garbage = GarbageCollection()
         dispatcher.presence.left.append(garbage.note)
         listening = Listening(config)
@@ -64,7 +66,12 @@ async def run(
             await listening.open(session, dispatcher, upstreams, admin, changed, take_over)
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(upstream.run()) for upstream in upstreams]
-                for keeper in (drain, StaleJobs(dispatcher.registry, room_service), garbage):
+                for keeper in (
+                    dispatcher.rulebook,
+                    drain,
+                    StaleJobs(dispatcher.registry, room_service),
+                    garbage,
+                ):
                     running.append(tasks.create_task(keeper.run()))
                 log.info("gateway up", extra={"agents": list(config.agents)})
                 await stop.wait()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import getpass
+import os
+import platform
 from collections import deque
 from collections.abc import Coroutine
 from pathlib import Path
@@ -18,8 +21,9 @@ from rich.live import Live
 from releve import keys
 from releve.gateway import app as gateway
 from releve.gateway import config as settings
-from releve.gateway import decisions_file
 from releve.gateway.config import DEFAULT
+from releve.gateway.decisions import file as decisions_file
+from releve.gateway.decisions.change import NEXT
 from releve.gateway.operator import logs, terminal
 from releve.gateway.operator.client import Client, Refused
 from releve.gateway.policy import COLOURS
@@ -49,7 +53,12 @@ def run(
     logs.configure()
     try:
         uvloop.run(gateway.run(settings.load(config), take_over=take_over))
-    except (settings.ConfigError, keys.KeysError, decisions_file.StateError) as error:
+    except (
+        settings.ConfigError,
+        keys.KeysError,
+        decisions_file.StateError,
+        decisions_file.Locked,
+    ) as error:
         typer.echo(f"releve gateway: {error}", err=True)
         raise typer.Exit(2) from error
     except OSError as error:
@@ -75,12 +84,16 @@ def jobs(socket: Socket = SOCKET) -> None:
 @app.command()
 def weights(
     green: Annotated[int, typer.Argument(help="Percent of new rooms for green.")],
+    allow_unserved: Annotated[
+        bool, typer.Option("--allow-unserved", help="Also to a colour without a worker.")
+    ] = False,
     agent: Agent = DEFAULT,
     socket: Socket = SOCKET,
 ) -> None:
-    """Flip: green gets that many percent of the new rooms, blue the others."""
-    body = {"blue": 100 - green, "green": green}
-    answer = _do(Client(socket).ask("PUT", _path("/weights", agent), body))
+    """Flip: green gets that many percent of the new rooms, blue the others. A rollout that is
+    under way is superseded."""
+    parts = {"weights": {"blue": 100 - green, "green": green}, "allow_unserved": allow_unserved}
+    answer = _do(_decide(Client(socket), agent, parts))
     said = "set" if answer["changed"] else "unchanged"
     now = answer["weights"]
     typer.echo(f"{answer['agent']}: blue {now['blue']} %, green {now['green']} %: {said}")
@@ -152,13 +165,22 @@ def watch(socket: Socket = SOCKET) -> None:
 
 
 async def _cordon(client: Client, what: str, wanted: bool, agent: str) -> Any:
-    kind = "colours" if what in COLOURS else "workers"
-    path = _path(f"/{kind}/{what}/cordon", agent)
-    return await client.ask("PUT", path, {"cordoned": wanted})
+    if what in COLOURS:
+        return await _decide(client, agent, {"cordons": {what: wanted}})
+    return await client.ask("PUT", f"/workers/{what}/cordon", {"cordoned": wanted})
 
 
-def _path(path: str, agent: str) -> str:
-    return f"{path}?{urlencode({'agent': agent})}"
+async def _decide(client: Client, agent: str, parts: dict[str, object]) -> Any:
+    body = {"by": f"operator {_who()}", "epoch": NEXT, **parts}
+    return await client.ask("PUT", f"/decisions?{urlencode({'agent': agent})}", body)
+
+
+def _who() -> str:
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # in a container a user need not have a name
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
 
 
 def _do(work: Coroutine[Any, Any, T]) -> T:

@@ -99,14 +99,6 @@ class Rules:
     fallback: frozenset[Colour] = frozenset({"blue"})
 
 
-@dataclass(frozen=True, slots=True)
-class Decisions:
-    """All that the operator has decided: rules per agent, and addresses that take nothing."""
-
-    agents: Mapping[str, Rules]
-    cordoned_peers: frozenset[str] = frozenset()
-
-
 @lru_cache(maxsize=4096)  # an offer asks several times
 def bucket(room: str) -> int:
     """0 to 99, the same for the same room name in every process and version."""

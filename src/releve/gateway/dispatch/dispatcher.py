@@ -13,7 +13,8 @@ from releve.gateway import policy
 from releve.gateway.auth import tokens
 from releve.gateway.auth.api_keys import Keyring
 from releve.gateway.config import GatewayConfig
-from releve.gateway.decisions import Rulebook
+from releve.gateway.decisions.in_force import Rulebook
+from releve.gateway.decisions.model import Decisions
 from releve.gateway.dispatch import agent_attributes
 from releve.gateway.dispatch.metrics import Metrics
 from releve.gateway.dispatch.offer import OfferRound
@@ -21,7 +22,7 @@ from releve.gateway.dispatch.presence import Presence
 from releve.gateway.dispatch.registry import Registry
 from releve.gateway.dispatch.worker import Job, Link, Worker
 from releve.gateway.events import Events
-from releve.gateway.policy import Colour, Decisions
+from releve.gateway.policy import Colour
 from releve.gateway.registration_key import Key
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,14 @@ class Dispatcher:
         self.config = config
         self.ring = ring
         self.events = Events()
-        self.rulebook = Rulebook(decisions, config.state_file, self.events)
         self.registry = Registry(config.agents)
+        self.rulebook = Rulebook(
+            decisions,
+            config.state_file,
+            frozenset(config.fallback),
+            self.events,
+            self.registry.serving,
+        )
         self.presence = Presence(self.registry, self.rulebook, self.events)
         self.metrics = Metrics(tuple(config.agents), self.registry, self.rulebook)
         self.lost: list[Callable[[Key, str], None]] = []

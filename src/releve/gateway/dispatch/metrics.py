@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from releve.gateway.decisions import Rulebook
+from releve.gateway.decisions.in_force import Rulebook
 from releve.gateway.dispatch.registry import Registry
 from releve.gateway.policy import COLOURS
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from livekit.protocol import agent as proto
 
-from releve.gateway.decisions import Rulebook
+from releve.gateway.decisions.in_force import Rulebook
 from releve.gateway.dispatch.registry import Registry
 from releve.gateway.dispatch.worker import Job, Worker
 from releve.gateway.events import Events

@@ -79,6 +79,11 @@ class Registry:
             self.end(job, "lost" if job.state == "offered" else "detached")
         return held
 
+    def serving(self, agent: str) -> frozenset[Colour]:
+        """The colours of an agent that have a connected worker which is not cordoned."""
+        workers = self.workers.values()
+        return frozenset(w.colour for w in workers if w.agent == agent and not w.cordoned)
+
     def accept(self, job: Job) -> None:
         """A worker has accepted an offer."""
         self.jobs[job.id] = self.live[job.id] = job

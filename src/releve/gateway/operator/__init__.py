@@ -3,6 +3,8 @@
 Top floor first. Arrows go one way: a line imports only what stands beneath it.
 
     api       the admin API, HTTP on a unix socket
+    decide    decisions: shown and changed
+    answers   what the API reads of a request, and its answers when it does not do it
     page      the read-only page on the metrics port
     sse       events as server-sent events
     client    the admin API from the command line

@@ -12,19 +12,20 @@ from prometheus_client import generate_latest
 
 from releve import __version__
 from releve.gateway.config import DEFAULT
+from releve.gateway.decisions.file import Locked
 from releve.gateway.dispatch.dispatcher import Dispatcher
+from releve.gateway.operator import answers
+from releve.gateway.operator.decide import DecisionsApi
 from releve.gateway.operator.page import Page
 from releve.gateway.operator.sse import Stream
-from releve.gateway.policy import COLOURS, parse_weights
 from releve.gateway.server.connection import ServerConnection
 from releve.gateway.server.room_service import RoomService, ServerError
 from releve.gateway.upkeep.drain import Drain
 
 
 class Admin:
-    """GET /state, /jobs, /calls, /events, /metrics; PUT /weights, /colours/<colour>/cordon,
-    /workers/<id or address>/cordon. Weights and colours are the default agent's, or with
-    `?agent=<name>` another's."""
+    """GET /state, /decisions, /jobs, /calls, /events, /metrics; PUT /decisions and
+    /workers/<id or address>/cordon: docs/gateway-api.md is the contract."""
 
     def __init__(
         self,
@@ -45,8 +46,7 @@ class Admin:
         """Everything, for the unix socket."""
         app = web.Application(client_max_size=4096)
         app.router.add_get("/state", self.state)
-        app.router.add_put("/weights", self.weights)
-        app.router.add_put("/colours/{colour}/cordon", self.cordon)
+        DecisionsApi(self._dispatcher.config, self._dispatcher.rulebook).add_to(app)
         app.router.add_put("/workers/{worker}/cordon", self.cordon_worker)
         app.router.add_get("/jobs", self.jobs)
         app.router.add_get("/calls", self.calls)
@@ -76,6 +76,8 @@ class Admin:
                 "cordoned": sorted(decisions.agents[agent].cordoned),
                 "drained": self._drain.drained_of(agent),
                 "flips": dispatcher.rulebook.flips[agent],
+                "epoch": decisions.of(agent).tenure.epoch,
+                "by": decisions.of(agent).tenure.by,
             }
             for agent, key in config.agents.items()
         }
@@ -96,57 +98,9 @@ class Admin:
         """GET /state."""
         return web.json_response(self.describe())
 
-    async def weights(self, request: web.Request) -> web.Response:
-        """Flip; answers 400 with a sentence when the weights make no sense."""
-        began = time.monotonic()
-        try:
-            agent = self._agent(request)
-            weights = parse_weights(await request.json())
-        except LookupError as error:
-            return _mistake(str(error), status=404)
-        except ValueError as error:
-            return _mistake(f"weights: {error}")
-        try:
-            changed = await self._dispatcher.rulebook.set_weights(agent, weights)
-        except OSError as error:
-            return _mistake(f"weights: not changed, they cannot be remembered: {error}", status=500)
-        if changed:
-            self._changed()
-        elapsed = (time.monotonic() - began) * 1000
-        return web.json_response(
-            {
-                "agent": agent,
-                "weights": weights.as_dict(),
-                "changed": changed,
-                "ms": round(elapsed, 3),
-            }
-        )
-
-    def _agent(self, request: web.Request) -> str:
-        """Whom the request means. Raises LookupError with a sentence."""
-        agents = self._dispatcher.config.agents
-        agent = request.query.get("agent", DEFAULT)
-        if agent not in agents:
-            raise LookupError(f"there is no agent {agent!r}; use {' or '.join(agents)}")
-        return agent
-
-    async def cordon(self, request: web.Request) -> web.Response:
-        """Body `{"cordoned": true}`: the colour takes no new calls."""
-        colour = request.match_info["colour"]
-        if colour not in COLOURS:
-            return _mistake(f"there is no colour {colour!r}; use blue or green", status=404)
-        try:
-            agent = self._agent(request)
-        except LookupError as error:
-            return _mistake(str(error), status=404)
-        return await self._cordon(
-            request,
-            {"agent": agent, "colour": colour},
-            lambda wanted: self._dispatcher.rulebook.set_cordon(agent, colour, wanted),
-        )
-
     async def cordon_worker(self, request: web.Request) -> web.Response:
-        """The same for a worker: by its id as long as it is connected, by its address for good."""
+        """No new calls for a worker: by its id as long as it is connected, by its address for
+        good. It takes no epoch: a rollout goes on beside it."""
         name = request.match_info["worker"]
         worker = self._dispatcher.registry.workers.get(name)
         if worker is not None:
@@ -160,7 +114,7 @@ class Admin:
             peer = str(ipaddress.ip_address(name))
         except ValueError:
             text = f"no worker {name!r} is connected; give an id of GET /state or an address"
-            return _mistake(text, status=404)
+            return answers.mistake(text, status=404)
         return await self._cordon(
             request,
             {"peer": peer},
@@ -171,16 +125,18 @@ class Admin:
         self, request: web.Request, what: dict[str, str], decide: Callable[[bool], Awaitable[bool]]
     ) -> web.Response:
         try:
-            body = await request.json()
+            body = await answers.body_of(request)
         except ValueError as error:
-            return _mistake(f"cordon: {error}")
+            return answers.mistake(f"cordon: {error}")
         wanted = body.get("cordoned") if isinstance(body, dict) else None
         if not isinstance(wanted, bool):
-            return _mistake('cordon: send {"cordoned": true} or {"cordoned": false}')
+            return answers.mistake('cordon: send {"cordoned": true} or {"cordoned": false}')
         try:
             changed = await decide(wanted)
+        except Locked as error:
+            return answers.busy(error)
         except OSError as error:
-            return _mistake(f"cordon: not changed, it cannot be remembered: {error}", status=500)
+            return answers.not_kept(error)
         if changed:
             self._changed()
         return web.json_response({**what, "cordoned": wanted, "changed": changed})
@@ -190,7 +146,7 @@ class Admin:
         try:
             agents = await self._room_service.agents()
         except ServerError as error:
-            return _mistake(f"calls: the server does not answer: {error}", status=502)
+            return answers.mistake(f"calls: the server does not answer: {error}", status=502)
         return web.json_response([agent.describe() for agent in agents])
 
     async def jobs(self, _request: web.Request) -> web.Response:
@@ -203,7 +159,3 @@ class Admin:
         """Prometheus text format."""
         body = generate_latest(self._dispatcher.metrics.registry)
         return web.Response(body=body, content_type="text/plain", charset="utf-8")
-
-
-def _mistake(text: str, status: int = 400) -> web.Response:
-    return web.json_response({"error": text}, status=status)

@@ -52,6 +52,25 @@ def workers(state: dict[str, Any]) -> Table:
     return table
 
 
+def decisions(state: dict[str, Any]) -> Text:
+    """Who has decided, one line per agent."""
+    lines = [
+        f"{agent}: epoch {told['epoch']}" + (f" by {told['by']}" if told["by"] else "")
+        for agent, told in state["agents"].items()
+    ]
+    return Text("\n".join(lines))
+
+
+def decision(told: dict[str, Any]) -> str:
+    """A decision in one line."""
+    weights = ", ".join(f"{colour} {weight} %" for colour, weight in told["weights"].items())
+    cordons = [colour for colour, cordoned in told["cordons"].items() if cordoned]
+    parts = [f"{told['agent']}: {weights}", f"epoch {told['epoch']} by {told['by']}"]
+    if cordons:
+        parts.insert(1, f"cordoned {' and '.join(cordons)}")
+    return "; ".join([*parts, *filter(None, [told["why"]])])
+
+
 def servers(state: dict[str, Any]) -> Text:
     """Whether the server is there, in one line."""
     lost = [
@@ -64,7 +83,7 @@ def servers(state: dict[str, Any]) -> Text:
 
 def whole(state: dict[str, Any]) -> RenderableType:
     """All of it."""
-    return Group(servers(state), colours(state), workers(state))
+    return Group(servers(state), colours(state), decisions(state), workers(state))
 
 
 def jobs(listed: list[dict[str, Any]]) -> Table:
@@ -78,6 +97,8 @@ def jobs(listed: list[dict[str, Any]]) -> Table:
 
 def event(kind: str, content: dict[str, Any]) -> str:
     """An event in one line."""
+    if kind == "decision":
+        return f"{kind:10} " + decision(content)
     told = {k: v for k, v in content.items() if k not in ("number", "event", "monotonic")}
     return f"{kind:10} " + " ".join(f"{name}={value}" for name, value in told.items())
 
