@@ -16,6 +16,7 @@ leaves. Here, and not by a task, each of which costs a processor half a second b
 
 from __future__ import annotations
 
+import json
 import shlex
 import threading
 from typing import Any
@@ -83,4 +84,12 @@ class ActionModule(ActionBase):
             line = str(said["stdout"]).strip().rpartition("\n")[2]
             if said["rc"] == 0 and line.startswith(prefix) and line not in ("", shown):
                 shown = line
-                display.display(f"    {line.removeprefix(prefix)}")
+                display.display(f"    {_message(line.removeprefix(prefix))}")
+
+
+def _message(line: str) -> str:
+    """The text of a line of JSON, as the gateway and the controller log; any other line itself."""
+    try:
+        return str(json.loads(line)["message"])
+    except (ValueError, TypeError, KeyError):
+        return line

@@ -57,7 +57,7 @@ async def run(
         dispatcher.rulebook.changed.append(changed)
         room_service = RoomService(session, config.server_url, ring)
         drain = Drain(dispatcher, room_service)
-        healer = Redispatcher(dispatcher, room_service)
+        redispatcher = Redispatcher(dispatcher, room_service)
         garbage = GarbageCollection()
         dispatcher.presence.left.append(garbage.note)
         listening = Listening(config)

@@ -208,7 +208,8 @@ def last_line(
             undo = f", {back} goes back" if verb == "migrate" else ""
             next_step = f"the same command goes on{undo}"
         else:
-            begun = verb == "migrate" and len(journal.steps) > 1  # preflight changes nothing
+            # The first step is the preflight, which changes nothing.
+            begun = verb == "migrate" and step is not None and not step.title.startswith("(1/")
             next_step = next_step or (back if begun else mended)
     if trouble is not None:
         line = f"{line} · THE REPORT IS NOT WHOLE: {trouble}"
