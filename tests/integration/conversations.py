@@ -82,7 +82,7 @@ async def _talk(server: Server, room: str, seen: Evidence, step: asyncio.Barrier
         await _open(call, seen)
         await step.wait()
         seen.identities = [agent.identity for agent in call.seen]
-        if not call.ears:
+        if not call.sinks:
             return
         agent = call.seen[0].identity
         # Both agents let a speech begin before it can be interrupted.
@@ -121,7 +121,7 @@ async def _listen(server: Server, room: str, seen: Evidence, step: asyncio.Barri
 
 async def _open(call: Call, seen: Evidence) -> None:
     await call.open()
-    await call.wait(lambda: bool(call.ears), SECONDS)
+    await call.wait(lambda: bool(call.sinks), SECONDS)
     seen.greeted.append(await conversation.first_voice(call, call.opened, SECONDS) is not None)
     seen.agents.append(call.most_present)
 
@@ -134,7 +134,7 @@ async def _until(call: Call, holds: Callable[[], bool]) -> None:
 
 
 def _voice(call: Call, since: float) -> float:
-    frames = [frame for _, ear in call.ears for frame in ear.frames() if frame[0] >= since]
+    frames = [frame for _, sink in call.sinks for frame in sink.frames() if frame[0] >= since]
     return len(voices(frames)) / 100
 
 

@@ -93,7 +93,7 @@ async def test_it_says_sorry_while_a_service_fails_and_then_goes_on(
 
     try:
         await call.open()
-        assert await call.wait(lambda: bool(call.ears), 90)
+        assert await call.wait(lambda: bool(call.sinks), 90)
         assert await conversation.first_voice(call, call.opened, 20) is not None, "no greeting"
         await answered(REPLY)
         faults: list[tuple[str, Fault]] = [
@@ -136,7 +136,7 @@ async def test_it_speaks_french_where_the_jobs_metadata_says_so_and_logs_what_it
     transcripts = Transcripts(call.room)
     try:
         await call.open()
-        assert await call.wait(lambda: bool(call.ears), 90)
+        assert await call.wait(lambda: bool(call.sinks), 90)
         assert await conversation.first_voice(call, call.opened, 20) is not None, "no greeting"
         await say_until(coach, call, transcripts, conversation.load(wav), "répétez après moi")
         agent = call.seen[0].identity

@@ -30,11 +30,11 @@ async def test_a_direct_bot_echoes_in_its_room_and_leaves_when_it_is_stopped(
     call = Call(nobody, room)
     try:
         await call.open()
-        assert await call.wait(lambda: bool(call.ears), SECONDS), bot.log.read_text()
+        assert await call.wait(lambda: bool(call.sinks), SECONDS), bot.log.read_text()
         assert [agent.identity for agent in call.seen] == ["eloquence-agent"]
 
         def echoed() -> bool:
-            frames = call.ears[0][1].frames()[-20:]
+            frames = call.sinks[0][1].frames()[-20:]
             return len(signal.Recording(frames).bed_heard(call.bed_hertz)) >= 3 if frames else False
 
         for _ in range(int(SECONDS * 10)):

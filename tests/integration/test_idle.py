@@ -23,6 +23,6 @@ async def test_a_room_with_somebody_in_it_is_a_call(livekit_server: LiveKit) -> 
 
 
 async def test_a_wrong_key_is_said_and_not_taken_for_quiet(livekit_server: LiveKit) -> None:
-    stranger = Server(livekit_server.url, Keys("stranger", "x" * 40))
+    not_found_by_app = Server(livekit_server.url, Keys("not_found_by_app", "x" * 40))
     with pytest.raises(ServerError, match="does not tell its rooms"):
-        await idle.wait(stranger, 0)
+        await idle.wait(not_found_by_app, 0)

@@ -11,7 +11,7 @@ import pytest
 
 from integration.harness import Faulty, LiveKit
 from integration.test_probe import RELEVE
-from releve.probe.caller.bad_tokens import refusals
+from releve.probe.caller.bad_tokens import try_bad_tokens
 from releve.probe.caller.join import Server
 
 
@@ -57,5 +57,5 @@ async def test_a_server_that_is_not_there_is_no_refusal(livekit_server: LiveKit)
     """Only the answer "not authorised" counts: a server that is down refuses nobody."""
     server = Server(livekit_server.url, livekit_server.keys)
     gone = replace(server, url="ws://127.0.0.1:9")
-    assert [refusal.right for refusal in await refusals(gone)] == [False] * 4
-    assert [refusal.right for refusal in await refusals(server)] == [True] * 4
+    assert [refusal.right for refusal in await try_bad_tokens(gone)] == [False] * 4
+    assert [refusal.right for refusal in await try_bad_tokens(server)] == [True] * 4

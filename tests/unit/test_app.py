@@ -13,7 +13,7 @@ from livekit.protocol import models, rtc
 
 from releve.keys import Keys
 from releve.probe.app import client, suite
-from releve.probe.app.answers import Answers, Asked
+from releve.probe.app.answers import AnswerCheck, Expected
 from releve.probe.app.peer import WAYS, Texts
 from releve.probe.app.suite import AppCall
 from releve.probe.app.texts import Inbox, Text
@@ -60,8 +60,8 @@ def good() -> dict[str, Answer]:
     }
 
 
-def taken(answers: Iterable[Answer]) -> Answers:
-    found = Answers(Asked("room", "me", "mic"))
+def taken(answers: Iterable[Answer]) -> AnswerCheck:
+    found = AnswerCheck(Expected("room", "me", "mic"))
     found.expect_track("c")
     for answer in answers:
         # Over the wire and back, as the client gets it.

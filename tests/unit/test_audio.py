@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from releve.probe.media import signal
-from releve.probe.media.audio import Voice
+from releve.probe.media.audio import OutgoingAudio
 
 BED_HERTZ = 250
 
 
 @pytest.mark.parametrize("frame_ms", [20, 100])
 async def test_the_bed_goes_on_unbroken_from_frame_to_frame(frame_ms: int) -> None:
-    voice = Voice(BED_HERTZ, frame_ms)
+    voice = OutgoingAudio(BED_HERTZ, frame_ms)
     frames = [voice.frame() for _ in range(3)]
     assert {len(frame) for frame in frames} == {signal.RATE * frame_ms // 1000}
     whole = signal.pcm(signal.bed(BED_HERTZ, 0, sum(map(len, frames))))
@@ -24,7 +24,7 @@ async def test_the_bed_goes_on_unbroken_from_frame_to_frame(frame_ms: int) -> No
 
 @pytest.mark.parametrize("frame_ms", [20, 100])
 async def test_a_chirp_is_said_when_what_waits_before_it_has_been(frame_ms: int) -> None:
-    voice = Voice(BED_HERTZ, frame_ms)
+    voice = OutgoingAudio(BED_HERTZ, frame_ms)
     chirp = signal.chirp(7)
     said = voice.say(chirp)
     before = time.monotonic()

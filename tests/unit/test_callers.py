@@ -29,7 +29,7 @@ class Line:
 
     def __init__(self, *_: object, **__: object) -> None:
         self.closed = False
-        self.ears: list[object] = []
+        self.sinks: list[object] = []
         self.waited: list[float] = []
 
     async def say(self, number: int) -> tuple[int, float]:
@@ -54,19 +54,19 @@ def meets(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str | None]], None]
     """What goes wrong with each call in turn, None where nothing does."""
     Line.on_their_way = Line.most = Line.opened = 0
 
-    def set_to(troubles: list[str | None]) -> None:
-        left = iter(troubles)
+    def set_to(problems: list[str | None]) -> None:
+        left = iter(problems)
 
         async def agent(_call: Line) -> tuple[str | None, str | None]:
             await asyncio.sleep(0)
             Line.on_their_way -= 1
-            trouble = next(left)
-            return (None if trouble else "agent-1"), trouble
+            problem = next(left)
+            return (None if problem else "agent-1"), problem
 
         monkeypatch.setattr(agent_check, "agent", agent)
 
     monkeypatch.setattr(callers, "Call", Line)
-    monkeypatch.setattr(agent_check, "troubled", lambda _call: False)
+    monkeypatch.setattr(agent_check, "has_problem", lambda _call: False)
     return set_to
 
 

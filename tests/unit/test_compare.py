@@ -13,21 +13,21 @@ import scipy.stats
 from releve.keys import Keys
 from releve.probe.caller.join import Server
 from releve.probe.judgement import gates
-from releve.probe.media.echo_search import Said
+from releve.probe.media.echo_search import CallAudio
 from releve.probe.suites import callers, compare
-from releve.probe.suites.compare import Heard
+from releve.probe.suites.compare import ColourResult
 
 MARGIN = gates.of("compare")[0]
 TRIALS = 200
 
 
-def heard(p50: float, *, calls: int = 2, chirps: int = 20, seed: int = 1) -> Heard:
+def heard(p50: float, *, calls: int = 2, chirps: int = 20, seed: int = 1) -> ColourResult:
     rng = np.random.default_rng([seed, int(p50 * 10), calls])
     rtts = [rng.normal(p50, 12, chirps).tolist() for _ in range(calls)]
-    return Heard(rtts, sent=calls * chirps)
+    return ColourResult(rtts, sent=calls * chirps)
 
 
-def judge(blue: Heard, green: Heard) -> dict[str, Any]:
+def judge(blue: ColourResult, green: ColourResult) -> dict[str, Any]:
     return compare.probe_object("compare", "green", blue, green, MARGIN)
 
 
@@ -58,7 +58,7 @@ def test_a_slower_green_fails_with_figure_and_limit() -> None:
     ],
 )
 def test_what_proves_nothing_is_not_enough_data_and_no_pass(
-    blue: Heard, green: Heard, said: str
+    blue: ColourResult, green: ColourResult, said: str
 ) -> None:
     probe = judge(blue, green)
     assert probe["passed"] is False
@@ -75,7 +75,9 @@ def test_a_green_that_two_agents_served_fails_however_fast_it_is() -> None:
 
 
 def test_why_blue_was_not_heard_is_told() -> None:
-    blue = Heard([[], []], failures=["no agent came within 10 s of opening releve-compare-1"])
+    blue = ColourResult(
+        [[], []], failures=["no agent came within 10 s of opening releve-compare-1"]
+    )
     assert blue.failures[0] in judge(blue, heard(150.0))["reason"]
 
 
@@ -83,7 +85,7 @@ def test_a_green_slower_than_the_margin_passes_by_chance_one_time_in_twenty_at_m
     answers = []
     for seed in range(TRIALS):
         blue, green = heard(150, seed=seed), heard(150 + MARGIN.limit, seed=seed)
-        answers.append(compare.canary(blue, green, MARGIN).answer)
+        answers.append(compare.judge(blue, green, MARGIN).answer)
     assert answers.count("pass") <= TRIALS * 0.08
     assert answers.count("fail") <= TRIALS * 0.08
 
@@ -115,11 +117,11 @@ class Line:
         Line.most = max(Line.most, Line.up)
         return [] if Line.answered else ["no agent came"]
 
-    async def say(self, phases: Sequence[float], *, answered: bool) -> list[Said]:
+    async def say(self, phases: Sequence[float], *, answered: bool) -> list[CallAudio]:
         assert len(phases) == self.calls
-        return [Said(440) for _ in phases]
+        return [CallAudio(440) for _ in phases]
 
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         return []
 
     async def close(self) -> None:
@@ -130,7 +132,7 @@ class Line:
 def compared(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
     """Compare over such lines, three calls of each colour."""
 
-    async def round_trips(said: Sequence[Said]) -> list[list[float]]:
+    async def round_trips(said: Sequence[CallAudio]) -> list[list[float]]:
         return [[150.0] * 20 if Line.answered else [] for _ in said]
 
     def play(*, answered: bool) -> dict[str, Any]:

@@ -6,20 +6,22 @@ from typing import Any
 
 import pytest
 
-from releve.probe.caller.bad_tokens import Refusal
+from releve.probe.caller.bad_tokens import TokenResult
 from releve.probe.judgement import gates
 from releve.probe.suites import connect
-from releve.probe.suites.connect import Joined
+from releve.probe.suites.connect import JoinResult
 
-REFUSED = [Refusal(token, True, "refuses") for token in ("forged", "expired", "no leave", "other")]
+REFUSED = [
+    TokenResult(token, True, "refuses") for token in ("forged", "expired", "no leave", "other")
+]
 COST: dict[str, float | None] = {"cpu_s": 0.5, "cores_per_call": 0.05}
 
 
-def call(join: float = 0.2, audio: float | None = 1.0, failure: str | None = None) -> Joined:
-    return Joined("room", "in a row", join, audio and audio - 0.1, audio, failure)
+def call(join: float = 0.2, audio: float | None = 1.0, failure: str | None = None) -> JoinResult:
+    return JoinResult("room", "in a row", join, audio and audio - 0.1, audio, failure)
 
 
-def judge(*calls: Joined, refused: list[Refusal] = REFUSED) -> dict[str, Any]:
+def judge(*calls: JoinResult, refused: list[TokenResult] = REFUSED) -> dict[str, Any]:
     return connect.probe_object("c", "green", list(calls), refused, gates.of("connect"), COST)
 
 
@@ -43,13 +45,13 @@ def test_calls_that_are_joined_in_time_pass_and_their_times_are_told() -> None:
         ([], REFUSED, "slowest join: not enough data"),
         (
             [call()],
-            [*REFUSED[1:], Refusal("forged", False, "the server let it in")],
+            [*REFUSED[1:], TokenResult("forged", False, "the server let it in")],
             "forged: the server let it in; bad tokens refused is 3, at least 4 is needed",
         ),
     ],
 )
 def test_what_goes_wrong_fails_by_its_figure(
-    calls: list[Joined], refused: list[Refusal], said: str
+    calls: list[JoinResult], refused: list[TokenResult], said: str
 ) -> None:
     probe = judge(*calls, refused=refused)
     assert probe["passed"] is False

@@ -12,7 +12,7 @@ from releve.probe.caller.transcripts import plain
 from releve.probe.judgement import gates
 from releve.probe.media import signal
 from releve.probe.suites import conversation
-from releve.probe.suites.conversation import Talk
+from releve.probe.suites.conversation import ConversationResult
 from releve.report.schema import Probe
 
 JUDGES = gates.of("conversation")
@@ -20,12 +20,12 @@ LOUD = np.full(480, 3000, np.int16)
 QUIET = np.zeros(480, np.int16)
 
 
-def talk(**fields: object) -> Talk:
+def talk(**fields: object) -> ConversationResult:
     well = {"reply_s": 1.2, "reply_by_stream": "Repeat after me", "missing": []}
-    return Talk("room", **(well | fields))  # type: ignore[arg-type]
+    return ConversationResult("room", **(well | fields))  # type: ignore[arg-type]
 
 
-def judged(*talks: Talk, expect: bool = False) -> str | None:
+def judged(*talks: ConversationResult, expect: bool = False) -> str | None:
     """The reason why the talks fail, from the object as the report reads it."""
     cost = {"cpu_s": 1.0, "cores_per_call": 0.1}
     probe = conversation.probe_object(

@@ -7,7 +7,7 @@ import numpy as np
 from releve.probe.judgement import gates
 from releve.probe.media import echo_search
 from releve.probe.media import signal as sg
-from releve.probe.media.echo_search import Echoes, Said
+from releve.probe.media.echo_search import CallAudio, Echoes
 from releve.probe.suites import echo
 
 DELAY = 0.150
@@ -32,7 +32,9 @@ def heard(room: str, hertz: int | None) -> sg.Samples:
 def analysed(samples: sg.Samples, hertz: int = 300) -> Echoes:
     frame, pcm = sg.RATE // 100, sg.pcm(samples)
     frames = [(100 + k / sg.RATE, pcm[k : k + frame]) for k in range(0, len(pcm), frame)]
-    return echo_search.analyse(Said(hertz, call("mine"), frames, 100 + SECONDS), sg.LONGEST_RTT)
+    return echo_search.analyse(
+        CallAudio(hertz, call("mine"), frames, 100 + SECONDS), sg.LONGEST_RTT
+    )
 
 
 def test_a_calls_own_echo_is_timed_and_its_longest_silence_told() -> None:
@@ -51,7 +53,9 @@ def test_the_echo_of_another_call_is_none_of_ours() -> None:
 
 
 def test_of_a_call_that_heard_nothing_no_silence_is_told() -> None:
-    assert echo_search.analyse(Said(300, call("mine")), sg.LONGEST_RTT) == Echoes([], None, None)
+    assert echo_search.analyse(CallAudio(300, call("mine")), sg.LONGEST_RTT) == Echoes(
+        [], None, None
+    )
     deaf = echo.CallResult("room", "agent-1", sent=10)
     probe = echo.probe_object("p", "green", [deaf], [], gates.of("echo"), asked=10)
     assert probe["longest_silence_ms"] is None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from releve.probe.host.own_cost import Meter
+from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement import statistics
 from releve.probe.media import signal, snr
 
@@ -76,7 +76,7 @@ def test_silence_is_not_clear() -> None:
 
 
 def test_work_costs_cpu_and_is_shared_out_among_the_calls() -> None:
-    meter = Meter()
+    meter = OwnCostMeter()
     sum(n * n for n in range(300_000))
     cost = meter.read(2)
     assert cost["cpu_s"] is not None

@@ -8,10 +8,10 @@ from releve.probe.caller import floor
 from releve.probe.media import signal as sg
 from releve.probe.media.echo_search import Frames
 
-Said = list[tuple[sg.Samples, float]]
+CallAudio = list[tuple[sg.Samples, float]]
 
 
-def way(side: str, delay: float) -> tuple[Said, Frames]:
+def way(side: str, delay: float) -> tuple[CallAudio, Frames]:
     """Eight chirps said from second 10 on, and what the other side got of them."""
     said = [(sg.chirp(sg.seed(side, number)), 10 + number * 0.5) for number in range(8)]
     heard = np.zeros(round(8 * sg.RATE), np.float32)

@@ -6,17 +6,17 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from releve.probe.host.usage import Spent, Watch
+from releve.probe.host.usage import HostUsage, UsageMeter
 from releve.probe.judgement import gates
 from releve.probe.suites import load
 from releve.probe.suites.callers import Stage
 
-IDLE = Spent(0.2, 1_000_000_000)
+IDLE = HostUsage(0.2, 1_000_000_000)
 JUDGES = gates.of("load")
 
 
 def stage(calls: int, rtt_ms: float) -> Stage:
-    spent = Spent(0.2 + 0.1 * calls, 1_000_000_000 + 50_000_000 * calls)
+    spent = HostUsage(0.2 + 0.1 * calls, 1_000_000_000 + 50_000_000 * calls)
     return Stage(calls, 20 * calls, 20 * calls, [rtt_ms] * (20 * calls), [], spent, 0.01 * calls)
 
 
@@ -87,5 +87,5 @@ def test_the_host_spends_on_a_call_what_it_did_not_spend_without() -> None:
 
 
 def test_the_host_is_read_without_this_process() -> None:
-    spent = Watch().read()
+    spent = UsageMeter().read()
     assert spent.memory_bytes > 0

@@ -11,15 +11,15 @@ from releve.keys import Keys
 from releve.probe.caller.join import Server
 from releve.probe.judgement import gates
 from releve.probe.suites import network
-from releve.probe.suites.network import NETWORK_CUT, NO_UDP, SIGNALLING_CUT, TURN, Tried
+from releve.probe.suites.network import NETWORK_CUT, NO_UDP, SIGNALLING_CUT, TURN, LinkResult
 
 
-def tried(how: str, **more: Any) -> Tried:
-    good = Tried(how, "room", 1.0, "prflx udp", True, 0.3, 0.0, 20.0)
+def tried(how: str, **more: Any) -> LinkResult:
+    good = LinkResult(how, "room", 1.0, "prflx udp", True, 0.3, 0.0, 20.0)
     return replace(good, **more)
 
 
-def judge(*calls: Tried) -> dict[str, Any]:
+def judge(*calls: LinkResult) -> dict[str, Any]:
     by = {how: tried(how) for how in (SIGNALLING_CUT, NETWORK_CUT, NO_UDP)}
     by |= {call.how: call for call in calls}
     return network.probe_object("n", "green", list(by.values()), gates.of("network"))
@@ -63,7 +63,7 @@ def test_turn_that_is_offered_is_judged() -> None:
         (tried(NO_UDP, agent_audio_s=9.0), "agent heard without UDP is 9 s, below 8 s"),
     ],
 )
-def test_what_a_caller_would_miss_fails_by_its_figure(call: Tried, said: str) -> None:
+def test_what_a_caller_would_miss_fails_by_its_figure(call: LinkResult, said: str) -> None:
     probe = judge(call)
     assert probe["passed"] is False
     assert said in probe["reason"]
@@ -75,7 +75,7 @@ async def test_a_crash_of_the_sdk_is_told_and_decides_nothing(
 ) -> None:
     calls = [tried(how) for how in (SIGNALLING_CUT, NETWORK_CUT, NO_UDP)]
 
-    async def measured(*_: object) -> tuple[tuple[list[Tried], dict[str, Any]], int]:
+    async def measured(*_: object) -> tuple[tuple[list[LinkResult], dict[str, Any]], int]:
         return (calls, {}), crashed
 
     monkeypatch.setattr(network.isolated_process, "run", measured)

@@ -8,7 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from releve.probe.judgement.progress_line import Tally
+from releve.probe.judgement.progress_line import ProgressLine
 
 from .backup_standin import Site, empty_repository, site
 
@@ -96,14 +96,14 @@ def test_a_stream_says_how_much_of_it_is_saved(site: Site) -> None:
 
 
 def test_held_calls_are_told_in_a_line() -> None:
-    tally = Tally()
+    tally = ProgressLine()
     for n in range(3):
-        tally.hear("open", {"call": f"held-{n}", "kind": "held"})
-    tally.hear("rtt", {"call": "held-0", "ms": [150.0, 170.0], "said": 2})
+        tally.add("open", {"call": f"held-{n}", "kind": "held"})
+    tally.add("rtt", {"call": "held-0", "ms": [150.0, 170.0], "said": 2})
     assert tally.line(20.4, 120.0) == "20 of 120 s; 3 calls held, 0 dropped; RTT 160 ms"
-    tally.hear("open", {"call": "a", "kind": "arrival"})
-    tally.hear("no_agent", {"call": "a"})
-    tally.hear("silence", {"call": "held-1", "ms": 1200.0})
-    tally.hear("dropped", {"call": "held-1", "why": "agent left"})
+    tally.add("open", {"call": "a", "kind": "arrival"})
+    tally.add("no_agent", {"call": "a"})
+    tally.add("silence", {"call": "held-1", "ms": 1200.0})
+    tally.add("dropped", {"call": "held-1", "why": "agent left"})
     said = "2 calls held, 1 dropped; nothing heard just now; longest silence 1200 ms"
     assert tally.line(40.0, None) == f"40 s; {said}; 1 rooms opened, 1 without agent, 0 with two"

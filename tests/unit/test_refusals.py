@@ -9,7 +9,7 @@ from aiohttp import web
 from livekit.protocol import models, rtc
 
 from releve.keys import Keys
-from releve.probe.caller.bad_tokens import refusals
+from releve.probe.caller.bad_tokens import try_bad_tokens
 from releve.probe.caller.join import Server, refusal
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -41,7 +41,7 @@ async def careless(request: web.Request) -> web.StreamResponse:
 
 async def test_a_server_that_lets_anybody_in_is_found_out_four_times() -> None:
     async with running(careless) as server:
-        found = await refusals(server)
+        found = await try_bad_tokens(server)
     assert [refusal.right for refusal in found] == [False] * 4
     assert [refusal.said for refusal in found[:3]] == ["the server let it in"] * 3
     assert found[3].said.startswith("the server let it into releve-refused-")
@@ -55,9 +55,9 @@ async def test_a_word_that_is_no_refusal_does_not_count() -> None:
         return web.Response(status=403)
 
     async with running(broken) as server:
-        assert [refusal.right for refusal in await refusals(server)] == [False] * 4
+        assert [refusal.right for refusal in await try_bad_tokens(server)] == [False] * 4
     async with running(forbids) as server:
-        assert [refusal.right for refusal in await refusals(server)] == [True] * 4
+        assert [refusal.right for refusal in await try_bad_tokens(server)] == [True] * 4
 
 
 def test_what_was_said_is_one_line_without_the_token() -> None:

@@ -1,4 +1,4 @@
-"""The probe's ear: known delays are measured, and nothing but the right chirp is accepted."""
+"""The probe's sink: known delays are measured, and nothing but the right chirp is accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app's way: what the Flutter app does and relies on, step by step.
+"""What the Flutter app does and relies on, step by step.
 
 Top floor first. Arrows go one way: a line imports only what stands beneath it.
 
@@ -8,6 +8,6 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     client      signalling and peer connections as the app's SDK does them
     media       its audio tracks
     answers     what the server must answer
-    peer        the other side of text and data, by the SDK
-    texts       text streams, taken apart
+    peer        the agent's side of text and data, by the SDK
+    texts       text streams, reassembled from packets
 """

@@ -1,7 +1,7 @@
 """What the app's SDK relies on in the server's answers. No I/O: answers in, differences out.
 
 The rules are those of livekit_client 2.4.8 (signal protocol 12): what that SDK reads in an answer
-must be there and be right. Answers that it does not know it leaves alone, and so do we.
+must be there and be right. AnswerCheck that it does not know it leaves alone, and so do we.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _KNOWN = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What this caller asked of the server: the room, who it is, its microphone's name."""
+class Expected:
+    """What the server's answers must repeat: room, identity, the microphone's name."""
 
     room: str
     identity: str
     track_name: str
 
 
-class Answers:
-    """Takes in every answer of one connection and says what differs.
+class AnswerCheck:
+    """Checks every answer of one connection and lists the differences.
 
     counts: answers by kind. differences: a sentence for each that is not as the SDK needs it.
     participants: everybody in the room by sid, we included. owners: who published each track
@@ -40,7 +40,7 @@ class Answers:
     leave, or None.
     """
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: Expected) -> None:
         self.counts: Counter[str] = Counter()
         self.differences: list[str] = []
         self.participants: dict[str, models.ParticipantInfo] = {}

@@ -10,14 +10,14 @@ from functools import partial
 import aiohttp
 from livekit.protocol import models, rtc
 
-from releve.probe.app.answers import PROTOCOL, Answers, Asked
+from releve.probe.app.answers import PROTOCOL, AnswerCheck, Expected
 from releve.probe.app.media import Media
 from releve.probe.app.texts import Inbox
 from releve.probe.caller.call import app_finds
 from releve.probe.caller.join import Server, ServerError, join_token, refusal
 from releve.probe.caller.state_changes import Changes
 from releve.probe.media import signal
-from releve.probe.media.audio import Voice
+from releve.probe.media.audio import OutgoingAudio
 
 TRIES = 3
 PAUSE_SECONDS = 2.0
@@ -51,7 +51,7 @@ class Client:
         self.tries = 0
         self.opened = self.joined = 0.0
         self.lost: str | None = None
-        self._voice = Voice(self.bed_hertz)
+        self._voice = OutgoingAudio(self.bed_hertz)
         self._changed = Changes()
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
@@ -60,13 +60,13 @@ class Client:
         self._begin()
 
     def _begin(self) -> None:
-        self.answers = Answers(Asked(self.room_name, self.identity, TRACK_NAME))
+        self.answers = AnswerCheck(Expected(self.room_name, self.identity, TRACK_NAME))
         self.inbox = Inbox()
         self.media = Media(self._voice, self._message, self._changed.set)
 
     @property
     def agents(self) -> list[models.ParticipantInfo]:
-        """Whom the app takes for agents, in the order in which they joined."""
+        """Participants that the app takes for agents, in the order in which they joined."""
         others = [p for p in self.answers.participants.values() if p.identity != self.identity]
         return [p for p in others if app_finds(p.identity)]
 

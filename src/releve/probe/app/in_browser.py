@@ -24,13 +24,13 @@ from releve.browser import BrowserError, Tab, browsing
 from releve.probe.app.peer import TEXT_SECONDS, Way, exchange
 from releve.probe.app.suite import AppCall, probe_object
 from releve.probe.caller.agent_check import AGENT_SECONDS
-from releve.probe.caller.call import new_room_name, stranger
+from releve.probe.caller.call import new_room_name, not_found_by_app
 from releve.probe.caller.floor import NOBODY
 from releve.probe.caller.join import Server, ServerError, join_token, refusal
-from releve.probe.host.own_cost import Meter
+from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement.gates import Gate
 from releve.probe.media import echo_search, signal
-from releve.probe.media.echo_search import Said
+from releve.probe.media.echo_search import CallAudio
 from releve.probe.suites.echo import SETTLE_SECONDS
 
 GAP = 0.36  # seconds from chirp to chirp: whole frames, so that the bed goes on through the loop
@@ -65,7 +65,7 @@ async def run(
 
     `library` is livekit-client's UMD file. Raises ServerError, BrowserError, OSError.
     """
-    meter, room_name = Meter(), new_room_name("browser")
+    meter, room_name = OwnCostMeter(), new_room_name("browser")
     voice = voice_of(room_name, chirps)
     async with _page(voice, library.read_bytes()) as page:  # noqa: ASYNC240
         result = await _call(page, server, room_name, chirps)
@@ -77,7 +77,7 @@ async def run(
 
 
 def voice_of(room_name: str, chirps: int) -> signal.Samples:
-    """One turn of the microphone's loop: the bed tone, and every chirp once."""
+    """One period of the looped microphone file: the bed tone, and every chirp once."""
     gap = round(GAP * signal.RATE)
     voice = signal.bed(signal.bed_hertz(signal.seed(room_name)), 0, chirps * gap)
     for number in range(chirps):
@@ -86,11 +86,11 @@ def voice_of(room_name: str, chirps: int) -> signal.Samples:
     return voice
 
 
-def heard_in(recording: bytes, room_name: str, chirps: int) -> Said:
-    """What the page recorded: when it said each chirp, and what it heard, on the samples' clock."""
+def heard_in(recording: bytes, room_name: str, chirps: int) -> CallAudio:
+    """The page's recording: when each chirp was sent, and the audio received, on one clock."""
     blocks = np.frombuffer(recording, np.float32).reshape(-1, 2, BLOCK)
     mine, theirs = (blocks[:, side].reshape(-1) for side in (0, 1))
-    said = Said(signal.bed_hertz(signal.seed(room_name)), until=len(mine) / signal.RATE)
+    said = CallAudio(signal.bed_hertz(signal.seed(room_name)), until=len(mine) / signal.RATE)
     turn = mine[: round((chirps * GAP + signal.CHIRP_SECONDS) * signal.RATE)]
     for number in range(chirps):
         chirp = signal.chirp(signal.seed(room_name, number))
@@ -112,14 +112,14 @@ async def _call(page: _Page, server: Server, room_name: str, chirps: int) -> App
     result.join_s, result.tries = round(joined["join_s"], 3), joined["tries"]
     await page.ask("publish")
     state = await page.ask("meet", AGENT_SECONDS)
-    result.failure = _trouble(state, room_name)
+    result.failure = _problem(state, room_name)
     if state["agents"]:
         result.agent = state["agents"][0]
     if result.failure is None:
         result.agent_audio_s = round(state["audio_s"], 3)
         await asyncio.sleep(SETTLE_SECONDS)
         seconds = chirps * GAP + signal.CHIRP_SECONDS + signal.LONGEST_RTT
-        result.failure = _trouble(await page.ask("record", seconds), room_name)
+        result.failure = _problem(await page.ask("record", seconds), room_name)
         recording = page.recordings.get_nowait()
         said = await asyncio.to_thread(heard_in, recording, room_name, chirps)
         result.sent = len(said.chirps)
@@ -128,11 +128,13 @@ async def _call(page: _Page, server: Server, room_name: str, chirps: int) -> App
     return result
 
 
-def _trouble(state: dict[str, Any], room: str) -> str | None:
+def _problem(state: dict[str, Any], room: str) -> str | None:
     if state["lost"]:
         return f"connection to {room} lost: {state['lost']}"
     if not state["agents"]:
-        return stranger(state["others"][0], room) if state["others"] else f"no agent in {room}"
+        return (
+            not_found_by_app(state["others"][0], room) if state["others"] else f"no agent in {room}"
+        )
     agent = state["agents"][0]
     if len(state["agents"]) > 1:
         return f"{len(state['agents'])} agents in {room}, exactly one is wanted"
@@ -144,7 +146,7 @@ def _trouble(state: dict[str, Any], room: str) -> str | None:
 
 
 class _Reader:
-    """The page as the reader of texts."""
+    """Reads and writes texts with the page."""
 
     def __init__(self, page: _Page, server: Server, room_name: str) -> None:
         self.identity = "caller-text"

@@ -1,4 +1,4 @@
-"""The app's two peer connections: it publishes over one, and hears over the other."""
+"""The app's two peer connections: one publishes, the other subscribes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from av import AudioFrame
 from pydantic import BaseModel
 
 from releve.probe.media import signal
-from releve.probe.media.audio import FRAME_MS, Voice
+from releve.probe.media.audio import FRAME_MS, OutgoingAudio
 
 
 class Microphone(MediaStreamTrack):
@@ -31,7 +31,7 @@ class Microphone(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, voice: Voice) -> None:
+    def __init__(self, voice: OutgoingAudio) -> None:
         super().__init__()
         self._voice = voice
         self._due = time.monotonic()
@@ -59,7 +59,7 @@ class Candidate(BaseModel):
 
 
 @dataclass(slots=True)
-class Heard:
+class RemoteTrack:
     """One remote audio track: its sid, when it came (monotonic), its frames with arrivals."""
 
     track_sid: str
@@ -75,13 +75,16 @@ class Media:
     """
 
     def __init__(
-        self, voice: Voice, message: Callable[[bytes | str], None], changed: Callable[[], None]
+        self,
+        voice: OutgoingAudio,
+        message: Callable[[bytes | str], None],
+        changed: Callable[[], None],
     ) -> None:
         # The server's own candidates are enough here; a STUN server out of reach costs seconds.
         self.publisher = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.subscriber = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.microphone = Microphone(voice)
-        self.heard: list[Heard] = []
+        self.heard: list[RemoteTrack] = []
         self.channels: set[str] = set()
         self._message, self._changed = message, changed
         self._listening: list[asyncio.Task[None]] = []
@@ -150,7 +153,7 @@ class Media:
 
     def _came(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
-            heard = Heard(track.id, time.monotonic())
+            heard = RemoteTrack(track.id, time.monotonic())
             self.heard.append(heard)
             self._listening.append(asyncio.create_task(_listen(track, heard)))
             self._changed()
@@ -164,7 +167,7 @@ async def _add(connection: RTCPeerConnection, found: Candidate) -> None:
     await connection.addIceCandidate(candidate)
 
 
-async def _listen(track: MediaStreamTrack, heard: Heard) -> None:
+async def _listen(track: MediaStreamTrack, heard: RemoteTrack) -> None:
     while True:
         try:
             frame = await track.recv()

@@ -1,4 +1,4 @@
-"""Somebody who talks to the app as an agent's SDK does: text both ways, data, attributes."""
+"""A participant that talks to the app as an agent's SDK does: text both ways, data, attributes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Reader(Protocol):
 
 @dataclass(slots=True)
 class Texts:
-    """What arrived whole, by its way; what differed."""
+    """Texts that arrived complete, by how they were sent; and differences."""
 
     arrived: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)

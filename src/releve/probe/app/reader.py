@@ -1,4 +1,4 @@
-"""Our own client as the reader of texts."""
+"""Reads and writes texts with the client of this package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app suite, spoken by hand: what the Flutter app does, and what it needs in return.
+"""The app suite, without the SDK: what the Flutter app does, and the answers that it needs.
 
 About 13 s with an agent. Round trips are told and not judged here: every packet goes through this
 process's event loop and a jitter buffer of fixed depth, which no phone has.
@@ -17,14 +17,14 @@ from releve.probe.app.client import Client
 from releve.probe.app.peer import Texts, exchange
 from releve.probe.app.reader import ClientReader
 from releve.probe.caller.agent_check import AGENT_SECONDS
-from releve.probe.caller.call import new_room_name, stranger
+from releve.probe.caller.call import new_room_name, not_found_by_app
 from releve.probe.caller.floor import NOBODY
 from releve.probe.caller.join import Server, ServerError
-from releve.probe.host.own_cost import Meter
+from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement import verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.media import echo_search, signal
-from releve.probe.media.echo_search import Echoes, Said
+from releve.probe.media.echo_search import CallAudio, Echoes
 from releve.probe.suites.echo import CHIRP_GAP, SETTLE_SECONDS
 
 UNJUDGED = "rtt_p95_ms_max"  # the echo suite judges it, and the browser
@@ -50,7 +50,7 @@ async def run(
     server: Server, name: str, colour: str, judges: Sequence[Gate], *, chirps: int
 ) -> dict[str, Any]:
     """Measure, and return the probe object of report.json. Raises ServerError."""
-    meter = Meter()
+    meter = OwnCostMeter()
     call = await _call(server, chirps)
     nobody = Server(server.url, server.keys, NOBODY)
     texts = await exchange(nobody, lambda room: ClientReader(nobody, room))
@@ -94,7 +94,7 @@ def probe_object(
 
 async def _call(server: Server, chirps: int) -> AppCall:
     client = Client(server, new_room_name("app"), f"caller-{secrets.token_hex(4)}")
-    result, said = AppCall(client.room_name), Said(client.bed_hertz)
+    result, said = AppCall(client.room_name), CallAudio(client.bed_hertz)
     try:
         await client.open()
         result.join_s = round(client.joined - client.opened, 3)
@@ -114,15 +114,15 @@ async def _call(server: Server, chirps: int) -> AppCall:
     return result
 
 
-async def _converse(client: Client, chirps: int, result: AppCall, said: Said) -> str | None:
+async def _converse(client: Client, chirps: int, result: AppCall, said: CallAudio) -> str | None:
     """From joining to the last echo; a sentence when it went wrong."""
     deadline, room = client.opened + AGENT_SECONDS, client.room_name
     await client.wait(
         lambda: bool((client.agents and client.media.heard) or client.lost),
         deadline - time.monotonic(),
     )
-    if trouble := _trouble(client):
-        return trouble
+    if problem := _problem(client):
+        return problem
     result.agent = client.agents[0].identity
     if not client.media.heard:
         return f"{result.agent} came without audio within {AGENT_SECONDS:.0f} s of {room}"
@@ -130,18 +130,18 @@ async def _converse(client: Client, chirps: int, result: AppCall, said: Said) ->
     played = client.answers.owners.get(client.media.heard[0].track_sid)
     if played != result.agent:
         return f"the app would play {played or 'a track nobody announced'}, not {result.agent}"
-    await client.wait(lambda: _trouble(client) is not None, SETTLE_SECONDS)
+    await client.wait(lambda: _problem(client) is not None, SETTLE_SECONDS)
     for number in range(chirps):
-        if trouble := _trouble(client):
-            return f"{trouble}, after {number} chirps"
+        if problem := _problem(client):
+            return f"{problem}, after {number} chirps"
         said.chirps.append(await client.say(number))
         pause = said.chirps[-1][1] + CHIRP_GAP - time.monotonic()
-        await client.wait(lambda: _trouble(client) is not None, pause)
-    await client.wait(lambda: _trouble(client) is not None, signal.LONGEST_RTT)
-    return _trouble(client)
+        await client.wait(lambda: _problem(client) is not None, pause)
+    await client.wait(lambda: _problem(client) is not None, signal.LONGEST_RTT)
+    return _problem(client)
 
 
-def _trouble(client: Client) -> str | None:
+def _problem(client: Client) -> str | None:
     room = client.room_name
     if client.lost is not None:
         return f"connection to {room} lost: {client.lost}"
@@ -150,5 +150,5 @@ def _trouble(client: Client) -> str | None:
     if not client.agents:
         others = [p.identity for p in client.answers.participants.values()]
         others = [identity for identity in others if identity != client.identity]
-        return stranger(others[0], room) if others else f"no agent in {room}"
+        return not_found_by_app(others[0], room) if others else f"no agent in {room}"
     return None

@@ -1,4 +1,4 @@
-"""Text and data as the app gets them: packets of a data channel, put together. No I/O."""
+"""Text streams and data as the app receives them, reassembled from data packets. No I/O."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ TRANSCRIPTION_TOPIC = "lk.transcription"
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Something that was said to the app: by which way, by whom, and what."""
+    """A text received by the app: how it was sent, by whom, and its content."""
 
     way: str
     sender: str

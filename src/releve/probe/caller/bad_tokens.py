@@ -1,4 +1,4 @@
-"""Whom the server must not let in: callers whose tokens are no good, or are for another room."""
+"""Tokens that the server must refuse: forged, expired, without a grant, or for another room."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from releve.probe.caller.join import Server, ServerError, first_answer, join_tok
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """What became of a bad token: `right` when it opened nothing that it must not open."""
+class TokenResult:
+    """The result of a bad token: `right` if the server gave no access that it must not give."""
 
     token: str
     right: bool
     said: str
 
 
-async def refusals(server: Server) -> list[Refusal]:
-    """Come with each of the bad tokens; about a second. A server that is down refuses nobody."""
+async def try_bad_tokens(server: Server) -> list[TokenResult]:
+    """Try each of the bad tokens; takes about a second. A server that is down refuses none."""
     server = replace(server, agent_name=NOBODY)
     forged = replace(server, keys=Keys(server.keys.api_key, secrets.token_hex(24)))
     room_name = new_room_name("refused")
@@ -32,20 +32,20 @@ async def refusals(server: Server) -> list[Refusal]:
         "an expired token": join_token(server, room_name, "caller", timedelta(hours=-1)),
         "a token without leave to join": join_token(server, room_name, "caller", join=False),
     }
-    came = [await _come(server.url, what, token) for what, token in tokens.items()]
+    came = [await _try(server.url, what, token) for what, token in tokens.items()]
     return [*came, await _another_room(server, room_name)]
 
 
-async def _come(url: str, what: str, token: str) -> Refusal:
-    """By hand: of a refused token the SDK tells what it was answered to a question of its own."""
+async def _try(url: str, what: str, token: str) -> TokenResult:
+    """Without the SDK, which reports another answer of the server for a refused token."""
     try:
         await first_answer(url, token)
     except ServerError as error:
-        return Refusal(what, error.refused, str(error))
-    return Refusal(what, False, "the server let it in")
+        return TokenResult(what, error.refused, str(error))
+    return TokenResult(what, False, "the server let it in")
 
 
-async def _another_room(server: Server, wanted: str) -> Refusal:
+async def _another_room(server: Server, wanted: str) -> TokenResult:
     """Ask for a room with a token for another one.
 
     A LiveKit Server goes by the token, and lets the caller into that one: no SDK can ask otherwise.
@@ -54,5 +54,5 @@ async def _another_room(server: Server, wanted: str) -> Refusal:
     try:
         join = await first_answer(server.url, join_token(server, own, "caller"), room=wanted)
     except ServerError as error:
-        return Refusal(what, error.refused, str(error))
-    return Refusal(what, join.room.name == own, f"the server let it into {join.room.name}")
+        return TokenResult(what, error.refused, str(error))
+    return TokenResult(what, join.room.name == own, f"the server let it into {join.room.name}")

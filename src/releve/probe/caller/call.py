@@ -1,4 +1,4 @@
-"""One synthetic call: a caller in a room who sees agents come and go, talks and listens."""
+"""One synthetic call: a caller in a room that tracks agents, sends and receives audio."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from releve.probe.caller.join import Server, connect, join_token
 from releve.probe.caller.state_changes import Changes
 from releve.probe.media import signal, webrtc
 from releve.probe.media.audio import FRAME_MS as MIC_MS
-from releve.probe.media.audio import Ear, Mic
+from releve.probe.media.audio import AudioSink, Microphone
 
 CLOSE_SECONDS = 3.0
 
 
-class Tell(Protocol):
-    """Hears of an agent's coming and going."""
+class EventListener(Protocol):
+    """Called when an agent joins or leaves."""
 
     def __call__(self, event: str, **fields: object) -> None: ...
 
@@ -48,7 +48,7 @@ class Call:
 
     room: the SDK's, for whatever else a suite attends to. present: agents in the room now, by
     identity. seen: every agent that ever was in it. most_present: the most agents at one instant.
-    ears: one per agent track heard, with the agent's identity. reconnecting: the SDK has lost the
+    sinks: one per agent track heard, with the agent's identity. reconnecting: the SDK has lost the
     server and is trying to come back; steady_since: when it last did. lost: why the connection
     ended without us, or None.
     """
@@ -64,14 +64,14 @@ class Call:
         keep_seconds: float = 60.0,
         bed: bool = True,
         relay: bool = False,
-        tell: Tell = lambda event, **fields: None,
+        tell: EventListener = lambda event, **fields: None,
     ) -> None:
         """`frame_ms`: length of received frames; `keep_seconds`: how much of them is kept.
 
-        `mic_ms`: length of the frames that we say.
-        `bed`: the microphone says a tone whenever it says nothing else; people do not.
+        `mic_ms`: length of the frames that are sent.
+        `bed`: the microphone sends a quiet tone all the time; people do not.
         `relay`: media by the server's TURN servers only.
-        `tell` hears "agent" and "agent_left" (identity), "two_agents" (identities) and
+        `tell` is called with "agent" and "agent_left" (identity), "two_agents" (identities) and
         "reconnecting" as they happen, with the fields of the sentinels' record.
         """
         self.server = server
@@ -81,7 +81,7 @@ class Call:
         self.room = rtc.Room()
         self.present: dict[str, Agent] = {}
         self.seen: list[Agent] = []
-        self.ears: list[tuple[str, Ear]] = []
+        self.sinks: list[tuple[str, AudioSink]] = []
         self.most_present = 0
         self.reconnecting = False
         self.steady_since = 0.0
@@ -91,7 +91,7 @@ class Call:
         self._frame_ms, self._mic_ms, self._keep_seconds = frame_ms, mic_ms, keep_seconds
         self._bed, self._relay = bed, relay
         self._changed = Changes()
-        self._mic: Mic | None = None
+        self._mic: Microphone | None = None
         self._talking: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -106,7 +106,7 @@ class Call:
         Raises ServerError when the server does not let us in.
         """
         self.opened = time.monotonic()
-        self._attend()
+        self._subscribe_events()
         token = join_token(self.server, self.room_name, self.identity)
         await connect(self.room, self.server.url, token, subscribe=talk, relay=self._relay)
         self.connected = time.monotonic()
@@ -115,7 +115,7 @@ class Call:
             for publication in participant.track_publications.values():
                 self._published(publication, participant)
         if talk:
-            self._mic = Mic(self.bed_hertz if self._bed else None, self._mic_ms)
+            self._mic = Microphone(self.bed_hertz if self._bed else None, self._mic_ms)
             options = rtc.TrackPublishOptions(
                 source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False
             )
@@ -124,13 +124,13 @@ class Call:
             self._talking.add_done_callback(self._mic_ended)
 
     async def say(self, number: int) -> tuple[signal.Samples, float]:
-        """Say the chirp of that number, which no other call has: (chirp, when it was said)."""
+        """Send the chirp of that number, unique to this call: (chirp, when it was sent)."""
         assert self._mic is not None, "a watcher cannot speak"
         chirp = signal.chirp(signal.seed(self.room_name, number))
         return chirp, await self._mic.say(chirp)
 
     async def speak(self, sound: signal.Samples) -> float:
-        """Say any sound (48 kHz, 1.0 is loudest): when its last sample has been said."""
+        """Send any sound (48 kHz, 1.0 is loudest). Returns when its last sample is sent."""
         assert self._mic is not None, "a watcher cannot speak"
         return await self._mic.say(sound) + len(sound) / signal.RATE
 
@@ -139,15 +139,15 @@ class Call:
         return await self._changed.until(holds, seconds)
 
     def wake(self) -> None:
-        """Make `wait` look again at a condition that is not the call's own."""
+        """Make `wait` check a condition again that depends on other state."""
         self._changed.set()
 
     async def statistics(
         self, agent: str | None
     ) -> tuple[webrtc.Statistics | None, webrtc.Statistics | None]:
-        """What WebRTC counted of what was heard of that agent, and of what we said."""
-        ears = [ear for who, ear in self.ears if who == agent]
-        heard = await webrtc.received(ears[-1].track) if ears else None
+        """WebRTC statistics of that agent's audio, and of our own."""
+        sinks = [sink for who, sink in self.sinks if who == agent]
+        heard = await webrtc.received(sinks[-1].track) if sinks else None
         return heard, await webrtc.sent(self._mic.track) if self._mic is not None else None
 
     async def close(self) -> None:
@@ -156,8 +156,8 @@ class Call:
         if self._talking is not None:
             self._talking.cancel()
             await asyncio.wait([self._talking])
-        for _, ear in self.ears:
-            await ear.aclose()
+        for _, sink in self.sinks:
+            await sink.aclose()
         if self._mic is not None:
             await self._mic.aclose()
         if self.room.isconnected():
@@ -166,7 +166,7 @@ class Call:
             except TimeoutError:
                 self._lose(f"no answer to leaving within {CLOSE_SECONDS:.0f} s")
 
-    def _attend(self) -> None:
+    def _subscribe_events(self) -> None:
         room = self.room
         room.on("participant_connected", self._joined)
         room.on("participant_disconnected", self._left)
@@ -219,8 +219,8 @@ class Call:
         participant: rtc.RemoteParticipant,
     ) -> None:
         if participant.identity in self.present and isinstance(track, rtc.RemoteAudioTrack):
-            ear = Ear(track, self._frame_ms, self._keep_seconds)
-            self.ears.append((participant.identity, ear))
+            sink = AudioSink(track, self._frame_ms, self._keep_seconds)
+            self.sinks.append((participant.identity, sink))
             self.present[participant.identity].heard = time.monotonic()
             self._changed.set()
 
@@ -252,7 +252,7 @@ def app_finds(identity: str) -> bool:
     return "agent" in identity
 
 
-def stranger(identity: str, room_name: str) -> str:
+def not_found_by_app(identity: str, room_name: str) -> str:
     """The sentence for an agent that the app would not find."""
     return (
         f"the app would not find agent {identity} in {room_name}: "

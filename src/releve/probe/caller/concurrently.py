@@ -1,4 +1,4 @@
-"""Several at once, none of which is left behind when another fails."""
+"""Several coroutines at once; none is left running when another fails."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 Result = TypeVar("Result")
 
 
-async def together(each: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """What they return, when all have come to their end; raises the first's error.
+async def run_all(each: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Their results, when all have ended. Raises the first error.
 
     A task group would stop the others at the first error, and raise a group of errors.
     """

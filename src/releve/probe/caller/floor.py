@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 
 from releve.probe.caller.call import Call, new_room_name
-from releve.probe.caller.concurrently import together
+from releve.probe.caller.concurrently import run_all
 from releve.probe.caller.join import Server
 from releve.probe.media import signal
 from releve.probe.media.echo_search import Frames
@@ -14,7 +14,7 @@ from releve.probe.media.echo_search import Frames
 CHIRPS = 10  # each way; measured twice, they are enough for a 95th percentile
 CHIRP_GAP = 0.15
 SETTLE_SECONDS = 1.2
-EAR_SECONDS = 5.0  # until both hear each other
+AUDIBLE_SECONDS = 5.0  # until both hear each other
 LAST_SECONDS = 0.6  # for the last chirp to arrive
 NOBODY = "releve-nobody"  # an agent name no worker has: the floor's room gets no agent
 
@@ -22,7 +22,7 @@ NOBODY = "releve-nobody"  # an agent name no worker has: the floor's room gets n
 async def measure(server: Server) -> list[float]:
     """Delays from caller to caller through the server and back, in milliseconds, one a chirp.
 
-    Two callers hear each other, with the same mic, ear and arithmetic as a call: what an echo
+    Two callers hear each other, with the same microphone, sink and analysis as a call: what an echo
     takes beyond it is the agent's. (Jitter buffers differ from call to call by 10 ms or so, and
     this one has two, so an agent that adds nothing can come out a little below it.)
     None at all when fewer than half of the chirps were heard in either direction.
@@ -33,24 +33,24 @@ async def measure(server: Server) -> list[float]:
     said: list[list[tuple[signal.Samples, float]]] = [[], []]
     heard: list[Frames] = []
     try:
-        await together(call.open() for call in pair)
-        met = [call.wait(partial(_has_ear, call), EAR_SECONDS) for call in pair]
+        await run_all(call.open() for call in pair)
+        met = [call.wait(partial(_has_ear, call), AUDIBLE_SECONDS) for call in pair]
         if all(await asyncio.gather(*met)):
             await asyncio.sleep(SETTLE_SECONDS)
             for number in range(CHIRPS):
-                both = await together(call.say(number) for call in pair)
+                both = await run_all(call.say(number) for call in pair)
                 for chirps, chirp in zip(said, both, strict=True):
                     chirps.append(chirp)
                 await asyncio.sleep(CHIRP_GAP)
             await asyncio.sleep(LAST_SECONDS)
-            heard = [call.ears[0][1].frames() for call in reversed(pair)]
+            heard = [call.sinks[0][1].frames() for call in reversed(pair)]
     finally:
         await asyncio.gather(*(call.close() for call in pair))
     return await asyncio.to_thread(there_and_back, said, heard)
 
 
 def _has_ear(call: Call) -> bool:
-    return bool(call.ears)
+    return bool(call.sinks)
 
 
 def there_and_back(

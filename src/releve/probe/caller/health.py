@@ -1,4 +1,4 @@
-"""Whether a held call still stands, as its caller would say."""
+"""Whether a held call is still usable for its caller."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import time
 from releve.probe.caller.call import Call
 from releve.probe.caller.listener import Listener
 
-DEAF_SECONDS = 10.0
+NO_ECHO_SECONDS = 10.0
 GRACE_SECONDS = 3.0  # after a reconnection, for the agent to be seen again
 
 
 def dropped(call: Call) -> str | None:
-    """Why the call is lost, or None while it stands.
+    """Why the call was dropped, or None.
 
-    An agent that is out of sight while the SDK reconnects, or just after it, is not gone: the
-    SDK forgets and finds all participants in between. What the caller misses is silence.
+    An agent that is missing while the SDK reconnects, or just after it, has not left: the SDK
+    removes and adds all participants in between. Such a gap counts as silence.
     """
     if call.lost is not None:
         return f"connection lost: {call.lost}"
@@ -28,11 +28,11 @@ def _settling(call: Call) -> bool:
     return call.reconnecting or time.monotonic() - call.steady_since < GRACE_SECONDS
 
 
-def hung_up(call: Call, listener: Listener) -> str | None:
-    """Why the caller hangs up although everybody is there: nothing comes back any more.
+def no_echo(call: Call, listener: Listener) -> str | None:
+    """Why the caller hangs up although the agent is in the room: no echo is received.
 
-    A crashed agent stays in the room for some 20 s until the server misses it.
+    A crashed agent stays in the room for some 20 s, until the server removes it.
     """
-    if _settling(call) or listener.deaf_seconds() < DEAF_SECONDS:
+    if _settling(call) or listener.seconds_without_echo() < NO_ECHO_SECONDS:
         return None
-    return f"nothing came back for {DEAF_SECONDS:.0f} s"
+    return f"nothing came back for {NO_ECHO_SECONDS:.0f} s"

@@ -1,4 +1,4 @@
-"""What one sentinel hears, second by second: its echo's round trip, and silences."""
+"""The round trips and silences of one sentinel, second by second."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ BED_SECONDS = 1.0  # of frames heard before, by which the next ones get their ti
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """News since the last tick: round trips, and silences that ended (all milliseconds).
+class Tick:
+    """Results since the last tick: round trips, and silences that ended (milliseconds).
 
     `said`: of how many chirps the round trips are; `said_at`: when the last of them was said.
     """
@@ -34,7 +34,7 @@ class Heard:
 
 
 class Listener:
-    """The ears and memory of one sentinel; outlives its calls, so a rejoin counts as silence."""
+    """The state of one sentinel across its calls, so that a rejoin counts as silence."""
 
     def __init__(self) -> None:
         self._silence = signal.SilenceWatch(LEAST_SILENCE)
@@ -43,43 +43,43 @@ class Listener:
         self._since = 0.0
 
     @property
-    def hears(self) -> bool:
-        """Whether our echo was ever heard."""
+    def echo_heard(self) -> bool:
+        """Whether the echo was ever received."""
         return self._silence.heard_until is not None
 
-    def begin_call(self) -> None:
-        """A call has its agent: from now on its echo is due, and no earlier call's chirps are."""
+    def start_call(self) -> None:
+        """The call has its agent: expect its echo, and forget the chirps of earlier calls."""
         self._said.clear()
         self._since = time.monotonic()
 
-    def deaf_seconds(self) -> float:
-        """How long nothing has come back in this call."""
+    def seconds_without_echo(self) -> float:
+        """Seconds since the last echo in this call."""
         return time.monotonic() - max(self._since, self._silence.heard_until or 0.0)
 
-    async def tick(self, call: Call) -> Heard:
-        """Say a chirp, and take in what was heard. The arithmetic runs in a thread."""
+    async def tick(self, call: Call) -> Tick:
+        """Send a chirp, and analyse what was received. The analysis runs in a thread."""
         self._number += 1
         self._said.append(await call.say(self._number))
-        return await self.take_in(call)
+        return await self.collect(call)
 
-    async def take_in(self, call: Call) -> Heard:
-        """What was heard since, without saying anything: the last look before a call closes."""
+    async def collect(self, call: Call) -> Tick:
+        """Analyse what was received since, without a new chirp, as before a call closes."""
         ripe = [said for said in self._said if said[1] < time.monotonic() - SETTLED]
         self._said = self._said[len(ripe) :]
-        ears = [frames for _, ear in call.ears if (frames := ear.frames())]
-        return await asyncio.to_thread(self._hear, ears, ripe, call.bed_hertz)
+        sinks = [frames for _, sink in call.sinks if (frames := sink.frames())]
+        return await asyncio.to_thread(self._analyse, sinks, ripe, call.bed_hertz)
 
     def end(self) -> list[float]:
-        """The silence that goes on after the last look, if it is long enough to tell."""
+        """The silence that was still going on, if it is long enough to count."""
         return _milliseconds(self._silence.end(time.monotonic()))
 
-    def _hear(
+    def _analyse(
         self,
-        ears: list[list[tuple[float, signal.Pcm]]],
+        sinks: list[list[tuple[float, signal.Pcm]]],
         ripe: list[tuple[signal.Samples, float]],
         bed_hertz: int,
-    ) -> Heard:
-        recordings = [signal.Recording(frames) for frames in ears] if ripe else []
+    ) -> Tick:
+        recordings = [signal.Recording(frames) for frames in sinks] if ripe else []
         delays = [
             min(found)
             for chirp, at in ripe
@@ -87,14 +87,14 @@ class Listener:
         ]
         since = (self._silence.heard_until or 0.0) - BED_SECONDS
         fresh = [
-            late for frames in ears if (late := [frame for frame in frames if frame[0] > since])
+            late for frames in sinks if (late := [frame for frame in frames if frame[0] > since])
         ]
         blocks = [signal.Recording(frames).bed_heard(bed_hertz) for frames in fresh]
         heard = np.sort(np.concatenate(blocks)) if blocks else np.zeros(0)
         silences = self._silence.feed(heard)
         rtts_ms = [round(delay * 1000, 1) for delay in delays]
         said_at = ripe[-1][1] if ripe else 0.0
-        return Heard(len(ripe), said_at, rtts_ms, _milliseconds(silences))
+        return Tick(len(ripe), said_at, rtts_ms, _milliseconds(silences))
 
 
 def _delay(recording: signal.Recording, chirp: signal.Samples, at: float) -> float | None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 
 class Changes(asyncio.Event):
-    """Set at every change; a waiter looks again each time."""
+    """Set at every change; each waiter then checks its condition again."""
 
     async def until(self, holds: Callable[[], bool], seconds: float) -> bool:
         """Wait until `holds()` after some change; False after `seconds`."""

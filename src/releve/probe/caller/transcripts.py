@@ -1,4 +1,4 @@
-"""What is written of a call: the text streams of today's agents, and the event of older ones."""
+"""Transcription of a call: text streams of livekit-agents 1.x, and the event of older ones."""
 
 from __future__ import annotations
 

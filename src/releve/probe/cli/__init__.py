@@ -1,9 +1,9 @@
-"""The command `releve probe`; `app` is its face.
+"""The command `releve probe`; `app` is its Typer application.
 
 Top floor first. Arrows go one way: a line imports only what stands beneath it.
 
     measure  suites that judge an agent
-    calls    calls that are held or waited for
+    calls    suites that hold calls; judging and awaiting held calls
     options  options and exit codes they share
 """
 

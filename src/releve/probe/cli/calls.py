@@ -1,4 +1,4 @@
-"""`releve probe`'s commands about calls that are held or waited for."""
+"""Commands of `releve probe` that hold calls, judge held calls, or wait for their end."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def load(
     limit: Limits = None,
     out: Out = None,
 ) -> None:
-    """Hold more and more calls until a gate breaks: how many this host can carry."""
+    """Hold more and more calls until a gate breaks: the capacity of this host."""
     from releve.probe.suites import load as suite
 
     judges = gates_of("load", limit)
@@ -108,7 +108,7 @@ def hold(
         Path | None, typer.Option(help="a file: each new id in it opens new rooms in a burst")
     ] = None,
 ) -> None:
-    """Hold calls and open new rooms until SIGTERM, writing down what happens to them."""
+    """Hold calls and open new rooms until SIGTERM, and record their events."""
     from releve.probe.caller.join import ServerError
     from releve.probe.suites import hold as hold_suite
 
@@ -133,7 +133,7 @@ def calls(
         list[str] | None, typer.Option(help="`<gate>=<number>` of the gates on harm")
     ] = None,
 ) -> None:
-    """Judge what the sentinels have seen: no call dropped, silent for long, alone or with two.
+    """Judge the sentinels' record: no call dropped, silent for long, without or with two agents.
 
     And what people on the line would have noticed: exit 1 when it is too much, 3 when nobody can
     tell.
@@ -163,7 +163,7 @@ def idle(
     keys_file: KeysFile,
     seconds: Annotated[float, typer.Option(min=0, help="how long to wait for it")] = 600.0,
 ) -> None:
-    """Wait until nobody is in any room: exit 0 at that moment, 1 when calls still go on."""
+    """Wait until no room has a participant: exit 0 then, 1 if calls still go on."""
     from releve.probe.caller.join import ServerError
     from releve.probe.suites import idle as idle_suite
 

@@ -75,7 +75,7 @@ def connect(
     limit: Limits = None,
     out: Out = None,
 ) -> None:
-    """Join, wait for the agent's audio, leave; and come with tokens that must be refused."""
+    """Join, wait for the agent's audio, leave; and try tokens that must be refused."""
     from releve.probe.suites import connect as suite
 
     judges = gates_of("connect", limit)
@@ -94,7 +94,7 @@ def network(
     limit: Limits = None,
     out: Out = None,
 ) -> None:
-    """Cut a caller off an echoing agent, and be one whose network lets no UDP through."""
+    """Cut a caller's network during a call to an echoing agent, and call with UDP blocked."""
     from releve.probe.suites import network as suite
 
     judges = gates_of("network", limit)

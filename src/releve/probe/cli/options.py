@@ -1,4 +1,4 @@
-"""What the commands of `releve probe` share: options, keys, and how a suite's verdict is told."""
+"""Shared by the commands of `releve probe`: options, keys, output of a suite's verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from releve import keys
 from releve.probe.judgement import gates
 
-if TYPE_CHECKING:  # the SDK costs a second of a processor, and not every command calls somebody
+if TYPE_CHECKING:  # importing the SDK costs a CPU second, and not every command makes calls
     from releve.probe.caller.join import Server
 
 INCONCLUSIVE = 3  # exit code: the gate has no answer, neither pass nor fail
@@ -89,11 +89,11 @@ def server_at(url: str, keys_file: Path, agent_name: str | None = None) -> Serve
 
 
 def tell(sentence: str) -> None:
-    """Say how far a long suite is."""
+    """Print the progress of a long suite."""
     typer.echo(sentence, err=True)
 
 
 def environment(sentence: str) -> typer.Exit:
-    """Say what the operator must change; raise what is returned: exit 2."""
+    """Print what the operator must change. Raise the returned exception: exit 2."""
     typer.echo(sentence, err=True)
     return typer.Exit(2)

@@ -1,7 +1,7 @@
-"""What the host carries beside the people on it: held calls, and the pace of new rooms.
+"""How many held calls, and how many new rooms a second, the host has capacity for.
 
-The rules are pure; `Busy` and `waiting_seconds` read the kernel's own account, which a container
-sees as its host does.
+The rules are pure. `CpuMeter` and `waiting_seconds` read /proc, which a container sees as its host
+does.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ CROWDED = 0.8  # of a second in which some task waited for a processor
 
 
 @dataclass(frozen=True, slots=True)
-class Sized:
-    """How many calls are held, what one takes (cores: agent, caller and server), and why."""
+class Sizing:
+    """How many calls are held, what one costs (cores: agent, caller and server), and why."""
 
     calls: int
     cores_per_call: float
@@ -29,7 +29,7 @@ class Sized:
     why: str
 
 
-def held_calls(cores: int, before: float, with_one: float, own: float) -> Sized:
+def held_calls(cores: int, before: float, with_one: float, own: float) -> Sizing:
     """How many calls to hold: from the cores that were busy before the first one, and with it.
 
     `own`: what this caller's process took of them. Others come and go, so it is a lower bound: an
@@ -45,7 +45,7 @@ def held_calls(cores: int, before: float, with_one: float, own: float) -> Sized:
         f"one call takes {cost:.2f} of {cores} cores, {with_one:.2f} are busy with it; held calls "
         f"get {CALLS_SHARE:.0%} of the cores, on a host that is at most {BUSY_SHARE:.0%} busy"
     )
-    return Sized(calls, round(cost, 3), round(with_one, 3), why)
+    return Sizing(calls, round(cost, 3), round(with_one, 3), why)
 
 
 def room_spacing(cores: int, busy: float, core_seconds: float) -> float:
@@ -54,27 +54,27 @@ def room_spacing(cores: int, busy: float, core_seconds: float) -> float:
     return min(max(core_seconds / free, CLOSEST_SECONDS), FARTHEST_SECONDS)
 
 
-class Busy:
-    """Processor time of the whole host from its making on."""
+class CpuMeter:
+    """CPU time of the whole host since the meter was made."""
 
     def __init__(self) -> None:
         self._since, self._wall = busy_seconds(), time.monotonic()
 
     def seconds(self) -> float:
-        """CPU seconds since the making."""
+        """CPU seconds since then."""
         return busy_seconds() - self._since
 
     def cores(self) -> float:
-        """Cores busy on average since the making."""
+        """Average number of busy cores since then."""
         return self.seconds() / max(time.monotonic() - self._wall, 1e-9)
 
     def share(self) -> float:
-        """The part of the host's processors that was busy since the making, 1 at most."""
+        """The fraction of all cores that was busy since then, 1 at most."""
         return round(min(self.cores() / (os.cpu_count() or 1), 1.0), 3)
 
 
 def busy_seconds() -> float:
-    """CPU seconds of the host since it started. Raises OSError where the kernel is no Linux."""
+    """CPU seconds of the host since boot. Raises OSError if this is not Linux."""
     fields = Path("/proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
     user, nice, system, _idle, _iowait, irq, softirq = (int(ticks) for ticks in fields[:7])
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")

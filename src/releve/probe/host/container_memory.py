@@ -16,7 +16,7 @@ _VERSIONS = (
 
 
 def used(cgroup: Path) -> int:
-    """Bytes in use, as `docker stats` counts them: without cache that nobody misses.
+    """Bytes in use, as `docker stats` counts them: without inactive page cache.
 
     Raises OSError when the folder cannot be read (any more), ValueError when it is no such folder.
     """

@@ -1,4 +1,4 @@
-"""A measurement in a process of its own, begun anew when the SDK crashes there.
+"""A measurement in a process of its own, repeated if the SDK crashes there.
 
 livekit 1.0.10 now and then dies of SIGSEGV while it reconnects: twice in some hundred runs of the
 network suite, on machines that were busy, with every frame of the stack inside liblivekit_ffi.

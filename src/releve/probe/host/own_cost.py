@@ -1,4 +1,4 @@
-"""What a probe itself costs, so that nobody takes its load for the agent's."""
+"""CPU that the probe itself uses, so that it is not attributed to the agent."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import resource
 import time
 
 
-class Meter:
-    """Measures this process from its making until `read`: every thread, no child process."""
+class OwnCostMeter:
+    """CPU of this process from construction to `read`: all threads, no child processes."""
 
     def __init__(self) -> None:
         self._cpu, self._wall = own_cpu(), time.monotonic()

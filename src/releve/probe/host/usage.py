@@ -1,4 +1,4 @@
-"""What the host spends beside this probe: CPU and memory of everything else on it.
+"""CPU and memory of everything on the host except this probe.
 
 A container sees its host's /proc/stat and /proc/meminfo, so nothing is needed there. It is the
 host of the agent only where the probe runs beside it, as `probe.yml` does.
@@ -16,23 +16,23 @@ from releve.probe.host.own_cost import own_cpu
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
-    """Cores busy with anything but this process, and the memory that everything else uses."""
+class HostUsage:
+    """Busy cores and used memory, without those of this process."""
 
     cores: float
     memory_bytes: int
 
 
-class Watch:
-    """Measures from its making until `read`."""
+class UsageMeter:
+    """Measures from construction to `read`."""
 
     def __init__(self) -> None:
         self._others, self._wall = _others_cpu(), time.monotonic()
 
-    def read(self) -> Spent:
+    def read(self) -> HostUsage:
         """Raises OSError or ValueError where the kernel is no Linux."""
         wall = max(time.monotonic() - self._wall, 1e-9)
-        return Spent(round((_others_cpu() - self._others) / wall, 3), _others_memory())
+        return HostUsage(round((_others_cpu() - self._others) / wall, 3), _others_memory())
 
 
 def _others_cpu() -> float:

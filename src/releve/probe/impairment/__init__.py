@@ -1,7 +1,7 @@
-"""A bad network, made by passing a caller's packets through this process.
+"""Network impairment: a caller's traffic passes through a proxy in this process.
 
 Top floor first. Arrows go one way: a line imports only what stands beneath it.
 
-    link   one caller's link to the server: cut it, or take its UDP
-    relay  UDP and TCP passed on, both ways
+    link   the link between one caller and the server; cuts it, blocks UDP
+    relay  UDP and TCP relays
 """

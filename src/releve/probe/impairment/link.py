@@ -1,11 +1,11 @@
-"""The road of one caller to the server: it leads through here, and can be cut or lack UDP.
+"""A network link between one caller and the server, which can be cut or block UDP.
 
-The caller is told that the server is at `url`. What it says there is passed on, and in the answers
-the addresses for media are replaced by our own, from which relay.py takes the packets to the
-server. No privilege is needed, the caller's SDK is a user's own, and no other call knows of it.
+A proxy in this process: the caller connects to `url`. Signalling is forwarded to the server; in its
+answers the ICE candidates are replaced by addresses of this process, where relay.py forwards the
+media. It needs no privilege, the caller's SDK is unmodified, and other calls are not affected.
 
-What would lead past the road is left out: TURN servers, the server's candidates of IPv6, and the
-caller's own candidates, to which the server would send.
+Paths that would bypass the link are removed: TURN servers, the server's IPv6 candidates, and the
+caller's own candidates.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from aiohttp import WSMsgType, web
 from livekit.protocol import rtc
 
 from releve.probe.caller.join import ServerError
-from releve.probe.impairment.relay import Address, Datagrams, Stream
+from releve.probe.impairment.relay import Address, TcpRelay, UdpRelay
 
 _CANDIDATE = re.compile(
     r"(?P<head>candidate:\S+ \d+ (?P<protocol>udp|tcp) \d+) (?P<host>\S+) (?P<port>\d+)(?= typ )",
@@ -33,11 +33,11 @@ _SESSION = ("authorization", "user-agent")
 CLOSE_SECONDS = 1.0
 
 
-class Road:
-    """Use it with `async with`, which may raise ServerError; then the server is found at `url`."""
+class Link:
+    """An async context manager; inside it the server is reached at `url`. Raises ServerError."""
 
     def __init__(self, server_url: str, *, media: bool = True, udp: bool = True) -> None:
-        """`media`: it goes this road too, else straight to the server. `udp`: it may be UDP."""
+        """`media`: media pass through the link, too, else directly. `udp`: UDP is let through."""
         self.url = ""
         self._server_url = server_url.rstrip("/")
         self._media = media
@@ -45,19 +45,19 @@ class Road:
         self._clear.set()
         self._clear_for_udp = self._clear if udp else asyncio.Event()
         self._here = ""
-        self._carriers: dict[tuple[str, Address], Datagrams | Stream] = {}
+        self._relays: dict[tuple[str, Address], UdpRelay | TcpRelay] = {}
         self._signalling: set[asyncio.Transport] = set()
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Road:
+    async def __aenter__(self) -> Link:
         try:
             self._here = await asyncio.to_thread(_own_address, self._server_url)
         except OSError as error:
             raise ServerError(f"{self._server_url} has no IPv4 address here ({error})") from error
         self._session = aiohttp.ClientSession()
         app = web.Application()
-        app.router.add_get("/{path:.*}", self._pass_on)
+        app.router.add_get("/{path:.*}", self._forward)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSE_SECONDS)
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._here, 0)
@@ -72,31 +72,31 @@ class Road:
         trace: TracebackType | None,
     ) -> None:
         self._clear.set()
-        self.hang_up()
+        self.cut_signalling()
         assert self._runner is not None and self._session is not None
         await self._runner.cleanup()
         await self._session.close()
-        for carrier in self._carriers.values():
-            carrier.close()
+        for relay in self._relays.values():
+            relay.close()
 
-    def hang_up(self) -> None:
-        """Cut the signalling connections off, at once and without a word; others may follow."""
+    def cut_signalling(self) -> None:
+        """Abort all signalling connections without a close frame; new ones are accepted."""
         for transport in self._signalling:
             transport.abort()
 
     def cut(self) -> None:
-        """From now on nothing passes, either way, until `mend`."""
+        """Block all traffic in both directions until `restore`."""
         self._clear.clear()
 
-    def mend(self) -> None:
+    def restore(self) -> None:
         self._clear.set()
 
-    async def _pass_on(self, request: web.Request) -> web.StreamResponse:
-        """One request of the caller's: its signalling, or a question why that was refused."""
+    async def _forward(self, request: web.Request) -> web.StreamResponse:
+        """Forward the signalling WebSocket, or the HTTP request that asks why it failed."""
         assert self._session is not None
         await self._clear.wait()
         if request.transport is None or request.transport.is_closing():
-            return web.Response()  # it was not for waiting any longer
+            return web.Response()  # the caller has given up
         url = f"{self._server_url}{request.path_qs}"
         headers = {k: v for k, v in request.headers.items() if k.lower() in _SESSION}
         try:
@@ -120,8 +120,8 @@ class Road:
         assert transport is not None
         self._signalling.add(transport)
         ways = {
-            asyncio.create_task(self._forth(front, back)),
-            asyncio.create_task(self._home(back, front)),
+            asyncio.create_task(self._to_server(front, back)),
+            asyncio.create_task(self._to_caller(back, front)),
         }
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -135,7 +135,7 @@ class Road:
         await front.close()
         return front
 
-    async def _forth(
+    async def _to_server(
         self, front: web.WebSocketResponse, back: aiohttp.ClientWebSocketResponse
     ) -> None:
         async for message in front:
@@ -151,55 +151,55 @@ class Road:
             await self._clear.wait()
             await back.send_bytes(request.SerializeToString())
 
-    async def _home(
+    async def _to_caller(
         self, back: aiohttp.ClientWebSocketResponse, front: web.WebSocketResponse
     ) -> None:
         async for message in back:
             if message.type is not WSMsgType.BINARY:
                 continue
             answer = rtc.SignalResponse.FromString(message.data)
-            if self._media and not await self._lead(answer):
+            if self._media and not await self._rewrite(answer):
                 continue
             await self._clear.wait()
             await front.send_bytes(answer.SerializeToString())
 
-    async def _lead(self, answer: rtc.SignalResponse) -> bool:
-        """Replace in an answer whatever would lead media past here; False when nothing is left."""
+    async def _rewrite(self, answer: rtc.SignalResponse) -> bool:
+        """Replace candidates that would bypass the link; False if the message must be dropped."""
         kind = answer.WhichOneof("message")
         if kind in ("join", "reconnect"):
             del getattr(answer, kind).ice_servers[:]
         elif kind in ("offer", "answer"):
             description = getattr(answer, kind)
-            description.sdp = await self._ours(_V6_LINE.sub("", description.sdp))
+            description.sdp = await self._own_candidates(_V6_LINE.sub("", description.sdp))
         elif kind == "trickle":
             found = _CANDIDATE.search(answer.trickle.candidateInit)
             if found is not None and ":" in found["host"]:
                 return False
-            answer.trickle.candidateInit = await self._ours(answer.trickle.candidateInit)
+            answer.trickle.candidateInit = await self._own_candidates(answer.trickle.candidateInit)
         return True
 
-    async def _ours(self, text: str) -> str:
-        """The text with every candidate at our address instead of its own."""
+    async def _own_candidates(self, text: str) -> str:
+        """The text with each candidate's address replaced by that of a relay to it."""
         for found in {match.group(): match for match in _CANDIDATE.finditer(text)}.values():
             target = (found["host"], int(found["port"]))
-            host, port = (await self._carrier(found["protocol"].lower(), target)).address
+            host, port = (await self._relay(found["protocol"].lower(), target)).address
             text = text.replace(found.group(), f"{found['head']} {host} {port}")
         return text
 
-    async def _carrier(self, protocol: str, target: Address) -> Datagrams | Stream:
-        carrier = self._carriers.get((protocol, target))
-        if carrier is None and protocol == "udp":
-            carrier = Datagrams(self._here, target, self._clear_for_udp)
-        elif carrier is None:
-            carrier = Stream(target, self._clear)
-            await carrier.listen(self._here)
-        assert carrier is not None
-        self._carriers[protocol, target] = carrier
-        return carrier
+    async def _relay(self, protocol: str, target: Address) -> UdpRelay | TcpRelay:
+        relay = self._relays.get((protocol, target))
+        if relay is None and protocol == "udp":
+            relay = UdpRelay(self._here, target, self._clear_for_udp)
+        elif relay is None:
+            relay = TcpRelay(target, self._clear)
+            await relay.listen(self._here)
+        assert relay is not None
+        self._relays[protocol, target] = relay
+        return relay
 
 
 def _own_address(server_url: str) -> str:
-    """Our address on the way to the server: media need one that its network can tell from others.
+    """The local address of the route to the server.
 
     Raises OSError when the server's name is not known. Sends nothing.
     """

@@ -1,7 +1,7 @@
-"""Carrying packets through this process, so that it can hold them up: UDP and TCP, both ways.
+"""Relays for UDP and TCP in this process, which can block traffic.
 
-What stands in the way is an asyncio.Event: while it is set packets pass. Of UDP nothing is kept
-meanwhile, as on a broken line; TCP's bytes wait, as its sender would send them again.
+Traffic passes while the event `clear` is set. Blocked UDP packets are dropped; TCP data are held
+back, as TCP would send them again.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ Address = tuple[str, int]
 LARGEST = 65_536
 
 
-class Datagrams:
-    """UDP between whoever writes to `address` and one target, each writer by a port of its own."""
+class UdpRelay:
+    """UDP relay from `address` to one target, with a port of its own for each sender."""
 
     def __init__(self, here: str, target: Address, clear: asyncio.Event) -> None:
         """Listen on a free port of the address `here`. Raises OSError."""
@@ -26,29 +26,29 @@ class Datagrams:
         self.address: Address = self._front.getsockname()
         self._backs: dict[Address, socket.socket] = {}
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._front, self._forth)
+        self._loop.add_reader(self._front, self._to_server)
 
     def close(self) -> None:
         for held in (self._front, *self._backs.values()):
             self._loop.remove_reader(held)
             held.close()
 
-    def _forth(self) -> None:
-        # A packet that cannot be had or sent is lost, and its sender knows what to do.
+    def _to_server(self) -> None:
+        # A packet that cannot be received or sent counts as lost.
         with suppress(OSError):
             data, writer = self._front.recvfrom(LARGEST)
             if self._clear.is_set():
-                self._back_of(writer).send(data)
+                self._socket_for(writer).send(data)
 
-    def _back_of(self, writer: Address) -> socket.socket:
+    def _socket_for(self, writer: Address) -> socket.socket:
         back = self._backs.get(writer)
         if back is None:
             back = self._backs[writer] = _socket()
             back.connect(self._target)
-            self._loop.add_reader(back, self._home, back, writer)
+            self._loop.add_reader(back, self._to_caller, back, writer)
         return back
 
-    def _home(self, back: socket.socket, writer: Address) -> None:
+    def _to_caller(self, back: socket.socket, writer: Address) -> None:
         with suppress(OSError):
             data = back.recv(LARGEST)
             if self._clear.is_set():
@@ -61,8 +61,8 @@ def _socket() -> socket.socket:
     return held
 
 
-class Stream:
-    """TCP between whoever connects to `address` and one target."""
+class TcpRelay:
+    """TCP relay from `address` to one target."""
 
     def __init__(self, target: Address, clear: asyncio.Event) -> None:
         self.address: Address = ("", 0)
@@ -72,7 +72,7 @@ class Stream:
 
     async def listen(self, here: str) -> None:
         """Listen on a free port of the address `here`. Raises OSError."""
-        self._server = await asyncio.start_server(self._carry, here, 0)
+        self._server = await asyncio.start_server(self._connect, here, 0)
         self.address = self._server.sockets[0].getsockname()
 
     def close(self) -> None:
@@ -81,23 +81,23 @@ class Stream:
         for writer in self._writers:
             writer.transport.abort()
 
-    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
             back_reader, back_writer = await asyncio.open_connection(*self._target)
-        except OSError:  # as if nobody listened here either
+        except OSError:  # connection refused at the target: close this side, too
             writer.close()
             return
         self._writers.add(back_writer)
-        await asyncio.gather(self._pump(reader, back_writer), self._pump(back_reader, writer))
+        await asyncio.gather(self._copy(reader, back_writer), self._copy(back_reader, writer))
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(LARGEST):
                 await self._clear.wait()
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:
-            return  # one side has gone; the other is told in the same way
+            return  # one side closed; closing the writer tells the other
         finally:
             writer.close()

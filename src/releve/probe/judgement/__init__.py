@@ -3,10 +3,10 @@
 Top floor first. Arrows go one way: a line imports only what stands beneath it.
 
     verdict        a suite's probe object
-    harm           what people on the line would have noticed of a run
+    harm           what callers would have noticed of a run
     latency        the figures of the latency gate
     gates          gates and their limits, from gates.yaml
-    statistics     percentiles, and how sure they are
-    record         the sentinels' record, and what a part of it says
+    statistics     percentiles and confidence intervals
+    record         the sentinels' record, and a summary of a window of it
     progress_line  held calls in one line, for the console
 """

@@ -1,7 +1,7 @@
-"""What people on the line would have noticed of a run, told by the calls that we held. Pure.
+"""Harm: what callers would have noticed of a run, measured on the held calls. Pure.
 
-Each figure of the run is compared with the minute before it, on the same calls. A call keeps for
-some twenty seconds what a stall did to its jitter buffers, so the whole run is one window.
+Each figure of the run is compared with the minute before it, on the same calls. A stall
+stays in a call's jitter buffers for some twenty seconds, so the whole run is one window.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Harm:
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """By the names that gates.yaml has for them."""
+        """The figures by their names in gates.yaml."""
         known = self.p95_before_ms is not None and self.p95_during_ms is not None
         rise = (self.p95_during_ms or 0) - (self.p95_before_ms or 0) if known else None
         return {RTT_RISE: rise, NEW_SILENCE: self.new_silence_ms}

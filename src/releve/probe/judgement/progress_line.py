@@ -1,4 +1,4 @@
-"""How calls that are held are doing, as one line for whoever watches."""
+"""The state of held calls in one line, for the console."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 
-class Tally:
-    """Hears the events of a record as they are written down."""
+class ProgressLine:
+    """Counts the events of a record as they are written."""
 
     def __init__(self) -> None:
         self._held: set[str] = set()
@@ -17,7 +17,7 @@ class Tally:
         self._silence_ms = 0.0
         self._rtts_ms: list[float] = []
 
-    def hear(self, event: str, fields: Mapping[str, Any]) -> None:
+    def add(self, event: str, fields: Mapping[str, Any]) -> None:
         call = fields.get("call", "")
         if event == "open" and fields["kind"] == "held":
             self._held.add(call)
@@ -33,7 +33,7 @@ class Tally:
             self._held.discard(call)
 
     def line(self, seconds: float, of: float | None) -> str:
-        """After `seconds`, `of` so many if that is known; round trips are those since the last."""
+        """After `seconds` of `of` seconds, if known. Round trips are those since the last line."""
         counts, rtts = self._counts, self._rtts_ms
         self._rtts_ms = []
         said = [

@@ -1,4 +1,4 @@
-"""The sentinels' record: JSON lines written as things happen, and what a window of them says."""
+"""The sentinels' record: JSON lines, one per event, and a summary of a window of them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def read(path: Path) -> list[Event]:
 
 
 def summarise(events: Iterable[Event], since: float, until: float) -> Summary:
-    """Say what happened to the calls between two instants of the record's clock (seconds).
+    """Summarise the calls between two instants of the record's clock (seconds).
 
     Pure; the order of `events` does not matter. A window counts what happened in it:
     - sentinels: the largest number of held calls open at one instant of it, so a call that was

@@ -1,4 +1,4 @@
-"""Figures and how sure they are. Pure; too few values give None, never a guess."""
+"""Percentiles, slopes and their confidence intervals. Pure; too few values give None."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Drift:
 
 
 def drift(series: Sequence[Sequence[tuple[float, float]]]) -> Drift | None:
-    """How fast values move: each series is (seconds, value) of one call, in order.
+    """The slope of values over time: each series is (seconds, value) of one call, in order.
 
     Theil and Sen's slope, which no outlier moves, of all calls together, each about its own
     median time and value (calls differ by their jitter buffers, and one may follow another),

@@ -1,4 +1,4 @@
-"""Mouth and ear of a probe call: frames out at a steady pace, frames in with arrival times."""
+"""Audio of a probe call: frames sent at a steady pace, frames received with arrival times."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ FRAME_MS = 20
 AHEAD_MS = 60  # as much lateness of this process is not heard
 
 
-class Voice:
-    """What a probe says, frame by frame: the bed tone, if any, and over it what is asked."""
+class OutgoingAudio:
+    """The audio that a probe sends, frame by frame: the bed tone, if any, with chirps on top."""
 
     def __init__(self, bed_hertz: int | None, frame_ms: int = FRAME_MS) -> None:
         """`frame_ms`: a multiple of 20."""
@@ -52,12 +52,12 @@ class Voice:
         return [signal.pcm(part) for part in np.split(mixed, count)]
 
 
-class Mic:
+class Microphone:
     """A 48 kHz mono microphone of the SDK's own kind.
 
     Its frames wait in the SDK's queue, AHEAD_MS or one frame before they are said, and are sent
-    from there by the SDK's clock: as of a telephone, what is sent does not stutter when this
-    process is late. Longer frames cost less, and what is asked for is said later by as much.
+    from there by the SDK's clock: what is sent does not stutter when this process is
+    late. Longer frames cost less CPU, and delay a chirp by as much.
     """
 
     def __init__(self, bed_hertz: int | None, frame_ms: int = FRAME_MS) -> None:
@@ -66,11 +66,11 @@ class Mic:
         queue_ms = max(AHEAD_MS, frame_ms) + frame_ms
         self._source = rtc.AudioSource(signal.RATE, 1, queue_size_ms=queue_ms)
         self.track = rtc.LocalAudioTrack.create_audio_track("probe", self._source)
-        self._voice = Voice(bed_hertz, frame_ms)
+        self._voice = OutgoingAudio(bed_hertz, frame_ms)
         self.say = self._voice.say
 
     async def run(self) -> None:
-        """Speak until cancelled. Late frames are made up for only as far as the queue goes."""
+        """Send until cancelled. Late frames are caught up by at most the length of the queue."""
         due = time.monotonic() - self._ahead
         while True:
             samples = self._voice.frame(self._source.queued_duration)
@@ -84,11 +84,11 @@ class Mic:
         await self._source.aclose()
 
 
-class Ear:
+class AudioSink:
     """Keeps the frames of one remote audio track, each with its arrival time."""
 
     def __init__(self, track: rtc.RemoteAudioTrack, frame_ms: int, keep_seconds: float) -> None:
-        """Frames of `frame_ms`; the oldest are let go beyond `keep_seconds` of audio."""
+        """Keeps the last `keep_seconds` of audio, in frames of `frame_ms`."""
         self.track = track
         self._stream = rtc.AudioStream(
             track, sample_rate=signal.RATE, num_channels=1, frame_size_ms=frame_ms

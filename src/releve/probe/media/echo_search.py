@@ -1,4 +1,4 @@
-"""Finding what a call said in what it heard, when the call is over. Pure."""
+"""Finds the chirps that a call sent in the audio that it received, after the call. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ Frames = list[tuple[float, signal.Pcm]]
 
 
 @dataclass(slots=True)
-class Said:
-    """What one call said and heard: chirps with their times, frames with their arrivals.
+class CallAudio:
+    """The audio of one call: chirps sent with their times, frames received with their arrivals.
 
     Times are seconds of one clock; `until` is when the call stopped listening.
     """
@@ -26,9 +26,9 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Echoes:
-    """The round trip of each chirp that came back, how clear they are, the longest silence.
+    """Round trips of the chirps that came back, their SNR, and the longest silence.
 
-    The silence is None where our voice never came back at all.
+    The silence is None if nothing came back at all.
     """
 
     rtts_ms: list[float]
@@ -36,8 +36,8 @@ class Echoes:
     longest_silence_ms: float | None
 
 
-def analyse(said: Said, longest: float) -> Echoes:
-    """Find each chirp within `longest` seconds of its saying, and the bed tone's gaps."""
+def analyse(said: CallAudio, longest: float) -> Echoes:
+    """Find each chirp within `longest` seconds of its sending, and the gaps in the bed tone."""
     if not said.heard:
         return Echoes([], None, None)
     recording = signal.Recording(said.heard)

@@ -1,4 +1,4 @@
-"""How clear an echo is: what of it is what was said, and what is not."""
+"""The signal-to-noise ratio of an echo."""
 
 from __future__ import annotations
 

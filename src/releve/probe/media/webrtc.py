@@ -1,4 +1,4 @@
-"""What WebRTC itself counts of a call: jitter, packets lost, and sound made up for them."""
+"""WebRTC statistics of a call: jitter, packet loss, concealment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """One direction of a call's audio. What was not told is None.
+    """One direction of a call's audio. A value that was not reported is None.
 
     `concealed`: of `samples` played, those made up where a packet was missing or late, in so
     many `concealments`; the server plays nothing, so of what we send there are none.
@@ -33,7 +33,7 @@ class Statistics:
 
 
 async def received(track: rtc.RemoteAudioTrack) -> Statistics | None:
-    """Of what was heard on a track, as long as its room is connected."""
+    """Statistics of a received track, while its room is connected."""
     for entry in await _ask(track):
         if entry.WhichOneof("stats") == "inbound_rtp":
             packets, played = entry.inbound_rtp.received, entry.inbound_rtp.inbound
@@ -49,7 +49,7 @@ async def received(track: rtc.RemoteAudioTrack) -> Statistics | None:
 
 
 async def sent(track: rtc.LocalAudioTrack) -> Statistics | None:
-    """Of what was said on a track, as the server last reported it (every second or so)."""
+    """Statistics of a sent track, as the server last reported them (about every second)."""
     entries = {entry.WhichOneof("stats"): entry for entry in await _ask(track)}
     if "outbound_rtp" not in entries or "remote_inbound_rtp" not in entries:
         return None
@@ -62,7 +62,7 @@ async def sent(track: rtc.LocalAudioTrack) -> Statistics | None:
 
 
 async def path(track: rtc.RemoteAudioTrack) -> str | None:
-    """By what media comes: our candidate's type and protocol, as `host udp` or `relay tls`."""
+    """The selected local candidate's type and protocol, as `host udp` or `relay tls`."""
     entries = await _ask(track)
     pairs = {
         e.candidate_pair.rtc.id: e.candidate_pair.candidate_pair
@@ -91,7 +91,7 @@ def _kind(candidate: Any) -> str:
     return f"{kind} {spoken.removeprefix('TRANSPORT_').lower()}"
 
 
-def together(calls: Iterable[Statistics | None]) -> dict[str, float | None] | None:
+def combine(calls: Iterable[Statistics | None]) -> dict[str, float | None] | None:
     """One direction of several calls: the worst jitter, and fractions of all they had."""
     told = [each for each in calls if each is not None]
     if not told:

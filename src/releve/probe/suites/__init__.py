@@ -8,9 +8,9 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     echo          chirps timed there and back
     connect       time to the agent's audio; bad tokens are refused
     conversation  a sentence said to a talking agent, its reply timed
-    network       a caller whose network fails, or lets no UDP through
+    network       a caller whose network fails, or blocks UDP
     soak          calls held for long, and what changed
     hold          sentinels and arrivals, held through a run
     arrivals      when new rooms are opened beside held calls
-    idle          waiting until nobody talks
+    idle          waits until no room has a participant
 """

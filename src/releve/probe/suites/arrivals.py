@@ -1,9 +1,8 @@
-"""New rooms where they prove something: a burst around each risky moment, else a slow pulse.
+"""Arrivals: a burst of new rooms around each moment, else one every `every` seconds.
 
-Whoever is about to move something writes an id of its own into the file `moments`: rooms open from
-just before to some seconds after, and "moment_over" with that id is written when they have opened
-and cost what they cost. Between them one room every `every` seconds shows that nothing else went
-wrong.
+The playbook writes an id into the file `moments` just before it moves something; rooms then open
+from just before that to some seconds after. "moment_over" with the id is written when they have
+opened and cost what they cost.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from releve.probe.host import capacity
 
 BURST_ROOMS = 3
 LOOK_SECONDS = 0.1  # between looks at the file
-CROWD_SECONDS = 2.0  # how long a room waits for a host on which everybody waits
-COST_SECONDS = 3.0  # after its opening a room has cost what it costs
+CROWD_SECONDS = 2.0  # how much longer a room waits while the host's CPUs are overloaded
+COST_SECONDS = 3.0  # the cost of a room is measured for this long
 
 
 class Arrivals:
@@ -44,30 +43,30 @@ class Arrivals:
         self._cores = os.cpu_count() or 1
 
     async def run(self, tasks: set[asyncio.Task[None]]) -> None:
-        """Those in progress are among `tasks`, which the caller ends."""
-        looking = asyncio.create_task(self._look())
+        """Adds the rooms in progress to `tasks`, which the caller ends."""
+        watching = asyncio.create_task(self._watch_moments())
         ending = asyncio.create_task(self._end())
-        busy = capacity.Busy()
+        busy = capacity.CpuMeter()
         try:
             while not self._stopping.is_set():
                 burst, base = self._due > 0, busy.cores()
                 self._due = max(0, self._due - 1)
                 cost = capacity.ROOM_CORE_SECONDS if self._cost is None else self._cost
                 spacing = capacity.room_spacing(self._cores, base, cost)
-                busy = capacity.Busy()
+                busy = capacity.CpuMeter()
                 opened = asyncio.create_task(self._open())
                 tasks.add(opened)
-                weighed = asyncio.create_task(self._weigh(base))
-                tasks.add(weighed)
+                measured = asyncio.create_task(self._measure_cost(base))
+                tasks.add(measured)
                 if burst and not self._due:
-                    tasks.add(asyncio.create_task(self._tell_over(weighed, self._moment)))
+                    tasks.add(asyncio.create_task(self._tell_over(measured, self._moment)))
                 if burst:
-                    await self._space(spacing)
+                    await self._pause(spacing)
                 if not self._due:
                     await self._changed.until(self._wanted, self._every)
                 tasks -= {task for task in tasks if task.done()}
         finally:
-            looking.cancel()
+            watching.cancel()
             ending.cancel()
 
     def _wanted(self) -> bool:
@@ -77,8 +76,8 @@ class Arrivals:
         await self._stopping.wait()
         self._changed.set()
 
-    async def _look(self) -> None:
-        """Runs until it is cancelled: each new id in the file is a moment."""
+    async def _watch_moments(self) -> None:
+        """Record a moment at each new id in the file, until cancelled."""
         self._moment = _id_in(self._moments)
         while self._moments is not None:
             await asyncio.sleep(LOOK_SECONDS)
@@ -89,22 +88,22 @@ class Arrivals:
                 self._due = BURST_ROOMS
                 self._changed.set()
 
-    async def _tell_over(self, weighed: asyncio.Task[None], moment: str) -> None:
+    async def _tell_over(self, measured: asyncio.Task[None], moment: str) -> None:
         """Write that the rooms of a moment have opened, unless another one began meanwhile."""
-        await weighed
+        await measured
         if moment == self._moment and not self._stopping.is_set():
             self._write("moment_over", id=moment)
 
-    async def _weigh(self, base: float) -> None:
-        """What a room takes, in core-seconds beyond `base`; the least so far: others work too."""
-        since, before = time.monotonic(), capacity.Busy()
+    async def _measure_cost(self, base: float) -> None:
+        """Measure the cost of a room in core-seconds beyond `base`; the least so far is kept."""
+        since, before = time.monotonic(), capacity.CpuMeter()
         await unless(self._stopping, COST_SECONDS)
         if not self._stopping.is_set():
             cost = max(before.seconds() - base * (time.monotonic() - since), 0.1)
             self._cost = cost if self._cost is None else min(cost, self._cost)
 
-    async def _space(self, seconds: float) -> None:
-        """Let so much time pass, and a little more while all the time some task has to wait."""
+    async def _pause(self, seconds: float) -> None:
+        """Wait that long, and up to CROWD_SECONDS longer while tasks wait for a CPU."""
         deadline = time.monotonic() + seconds + CROWD_SECONDS
         while True:
             before, since = capacity.waiting_seconds(), time.monotonic()

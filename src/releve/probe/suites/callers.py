@@ -1,4 +1,4 @@
-"""Many callers at once, each in a room of its own, who say their chirps together on demand."""
+"""Many callers at once, each in a room of its own, that send chirps together on demand."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from functools import partial
 
 from releve.probe.caller import agent_check
 from releve.probe.caller.call import Call, new_room_name
-from releve.probe.caller.concurrently import together
+from releve.probe.caller.concurrently import run_all
 from releve.probe.caller.join import Server, ServerError
-from releve.probe.host.own_cost import Meter
-from releve.probe.host.usage import Spent, Watch
+from releve.probe.host.own_cost import OwnCostMeter
+from releve.probe.host.usage import HostUsage, UsageMeter
 from releve.probe.media import echo_search, signal
-from releve.probe.media.echo_search import Said
+from releve.probe.media.echo_search import CallAudio
 from releve.probe.suites import echo
 
 FRAME_MS = 20
@@ -24,9 +24,9 @@ SPARE_SECONDS = 5.0  # of frames beyond a stage's: chirps are late on a busy hos
 
 @dataclass(slots=True)
 class Stage:
-    """What `calls` callers heard together; `asked` chirps should have been `sent`.
+    """The results of `calls` callers together; `asked` chirps should have been `sent`.
 
-    `host`: what everything beside the probe spent meanwhile; `cores_per_call`: the probe itself.
+    `host`: usage of everything but the probe; `cores_per_call`: cost of the probe itself.
     """
 
     calls: int
@@ -34,7 +34,7 @@ class Stage:
     sent: int = 0
     rtts_ms: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    host: Spent | None = None
+    host: HostUsage | None = None
     cores_per_call: float | None = None
 
 
@@ -46,7 +46,7 @@ class _Caller:
 
 
 class Callers:
-    """Opens calls as they are asked for, and keeps those that are well."""
+    """Opens as many calls as asked for, and replaces those with a problem."""
 
     def __init__(self, server: Server, suite: str, chirps: int) -> None:
         """Each caller says `chirps` at a time; rooms are named after the `suite`."""
@@ -55,10 +55,10 @@ class Callers:
         self._listens = chirps * echo.CHIRP_GAP + signal.LONGEST_RTT + signal.SETTLE
 
     async def stage(self, calls: int) -> Stage:
-        """Hold so many calls, and measure. Raises ServerError when nobody is let in at all."""
+        """Hold so many calls, and measure. Raises ServerError if no call can be opened."""
         failures = await self.hold(calls)
         await asyncio.sleep(echo.SETTLE_SECONDS)
-        watch, meter = Watch(), Meter()
+        watch, meter = UsageMeter(), OwnCostMeter()
         heard = await self.say([number / calls for number in range(calls)])
         host, cost = watch.read(), meter.read(calls)["cores_per_call"]
         found = await round_trips(heard)
@@ -67,18 +67,18 @@ class Callers:
             calls * self._chirps,
             sum(len(said.chirps) for said in heard),
             [rtt for rtts in found for rtt in rtts],
-            failures + self.troubles(),
+            failures + self.problems(),
             host,
             cost,
         )
 
     async def hold(self, calls: int) -> list[str]:
-        """Hang up where something is wrong, call anew until there are so many; what went wrong.
+        """Close calls with a problem, open new ones until there are so many. Returns the problems.
 
         One call after the other, and none after one that went wrong: each makes the agent start a
         process, on a host where people may be talking. Raises ServerError when nobody is let in.
         """
-        bad = [each for each in self._callers if agent_check.troubled(each.call)]
+        bad = [each for each in self._callers if agent_check.has_problem(each.call)]
         self._callers = [each for each in self._callers if each not in bad]
         await asyncio.gather(*(each.call.close() for each in bad), return_exceptions=True)
         wrong: str | None = None
@@ -91,20 +91,20 @@ class Callers:
                 wrong = str(error)
         return [] if wrong is None else [wrong]
 
-    async def say(self, phases: Sequence[float], *, answered: bool = False) -> list[Said]:
+    async def say(self, phases: Sequence[float], *, answered: bool = False) -> list[CallAudio]:
         """Everybody says the chirps; each begins so great a part of the gap later.
 
         Then they listen for as long as an echo may take, or until the last is `answered`: to look
         for it is arithmetic for each of them, which would be the load of many.
         """
         pairs = zip(self._callers, phases, strict=False)
-        return await together(self._converse(*pair, answered) for pair in pairs)
+        return await run_all(self._converse(*pair, answered) for pair in pairs)
 
-    def troubles(self) -> list[str]:
+    def problems(self) -> list[str]:
         """What is wrong with the calls that had their agent, as sentences."""
         met = (each for each in self._callers if each.agent is not None)
-        troubles = (agent_check.trouble(each.call, each.said) for each in met)
-        return [trouble for trouble in troubles if trouble is not None]
+        problems = (agent_check.problem(each.call, each.said) for each in met)
+        return [problem for problem in problems if problem is not None]
 
     async def close(self) -> None:
         """Every call ends, whatever becomes of the others."""
@@ -123,32 +123,34 @@ class Callers:
             self._callers.remove(caller)
             await call.close()
             raise
-        caller.agent, trouble = await agent_check.agent(call)
-        return trouble
+        caller.agent, problem = await agent_check.agent(call)
+        return problem
 
-    async def _converse(self, caller: _Caller, phase: float, answered: bool) -> Said:
+    async def _converse(self, caller: _Caller, phase: float, answered: bool) -> CallAudio:
         """Say the chirps, a part of the gap later than the others, and listen to the last's end."""
-        call, said = caller.call, Said(caller.call.bed_hertz)
+        call, said = caller.call, CallAudio(caller.call.bed_hertz)
         since = time.monotonic()
-        await call.wait(partial(agent_check.troubled, call), phase * echo.CHIRP_GAP)
+        await call.wait(partial(agent_check.has_problem, call), phase * echo.CHIRP_GAP)
         for _ in range(self._chirps):
-            if agent_check.troubled(call):
+            if agent_check.has_problem(call):
                 break
             said.chirps.append(await call.say(caller.said))
             caller.said += 1
             pause = said.chirps[-1][1] + echo.CHIRP_GAP - time.monotonic()
-            await call.wait(partial(agent_check.troubled, call), pause)
+            await call.wait(partial(agent_check.has_problem, call), pause)
         if answered and caller.agent is not None and said.chirps:
             await echo.answered(call, caller.agent, *said.chirps[-1])
         else:
-            await call.wait(partial(agent_check.troubled, call), signal.LONGEST_RTT + signal.SETTLE)
+            await call.wait(
+                partial(agent_check.has_problem, call), signal.LONGEST_RTT + signal.SETTLE
+            )
         said.until = time.monotonic()
-        ears = (ear for who, ear in call.ears if who == caller.agent)
-        said.heard = [frame for ear in ears for frame in ear.frames() if frame[0] >= since]
+        sinks = (sink for who, sink in call.sinks if who == caller.agent)
+        said.heard = [frame for sink in sinks for frame in sink.frames() if frame[0] >= since]
         return said
 
 
-async def round_trips(heard: Sequence[Said]) -> list[list[float]]:
+async def round_trips(heard: Sequence[CallAudio]) -> list[list[float]]:
     """Each caller's round trips, in milliseconds: found one caller after the other.
 
     Called when the calls have been measured: the arithmetic must not be their load.

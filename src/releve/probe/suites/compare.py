@@ -1,9 +1,9 @@
-"""Canary: is green as fast as blue, heard in the same seconds? Three answers, never two.
+"""The compare suite: is green as fast as blue, measured in the same seconds?
 
 The interval of Hodges and Lehmann's shift, the median of all differences of round trips, decides;
 it is the one that belongs to Mann and Whitney's U test, needs no shape of them, and no outlier
 moves it. Green passes when the whole interval is within the margin, fails when the whole of it is
-beyond, and otherwise there is not enough data: no difference shown is no proof of none.
+beyond, and otherwise the answer is inconclusive: there is not enough data.
 
 The test takes chirps for independent. Those of one call share its jitter buffers, which differ
 from call to call by some 10 ms: the margin must be wider than that, and calls several.
@@ -19,13 +19,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from releve.probe.caller.concurrently import together
+from releve.probe.caller.concurrently import run_all
 from releve.probe.caller.join import Server
-from releve.probe.host.own_cost import Meter
+from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement import verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.judgement.statistics import LEAST_FOR_P95
-from releve.probe.media.echo_search import Said
+from releve.probe.media.echo_search import CallAudio
 from releve.probe.suites import callers
 from releve.probe.suites.callers import Callers
 from releve.probe.suites.echo import SETTLE_SECONDS
@@ -37,8 +37,8 @@ Answer = Literal["pass", "fail", "inconclusive"]
 
 
 @dataclass(slots=True)
-class Heard:
-    """What the callers of one colour heard: round trips of each call in milliseconds."""
+class ColourResult:
+    """The results of one colour: round trips of each call in milliseconds."""
 
     rtts_ms: list[list[float]]
     sent: int = 0
@@ -77,7 +77,7 @@ async def run(
     Not all at once, and none after one that went wrong: people talk beside them. Returns the probe
     object of report.json. Raises ServerError.
     """
-    blue, green, meter = Heard([]), Heard([]), Meter()
+    blue, green, meter = ColourResult([]), ColourResult([]), OwnCostMeter()
     for _ in range(calls):
         pair = await _side_by_side(beside, server, chirps)
         for all_of, one in zip((blue, green), pair, strict=True):
@@ -89,7 +89,7 @@ async def run(
     return probe_object(name, colour, blue, green, gate) | {"cost": meter.read(2)}
 
 
-async def _side_by_side(beside: Server, server: Server, chirps: int) -> list[Heard]:
+async def _side_by_side(beside: Server, server: Server, chirps: int) -> list[ColourResult]:
     """One call to each."""
     both = [Callers(each, "compare", chirps) for each in (beside, server)]
     try:
@@ -97,23 +97,25 @@ async def _side_by_side(beside: Server, server: Server, chirps: int) -> list[Hea
         # What shakes the host shakes both: they are heard in the same seconds.
         await asyncio.sleep(SETTLE_SECONDS)
         pairs = zip(both, (0, 0.5), strict=True)
-        said = await together(each.say([late], answered=True) for each, late in pairs)
+        said = await run_all(each.say([late], answered=True) for each, late in pairs)
         return [await _heard(*each) for each in zip(both, said, wrong, strict=True)]
     finally:
         await asyncio.gather(*(each.close() for each in both))
 
 
-async def _heard(who: Callers, said: list[Said], failures: list[str]) -> Heard:
+async def _heard(who: Callers, said: list[CallAudio], failures: list[str]) -> ColourResult:
     sent = sum(len(each.chirps) for each in said)
-    return Heard(await callers.round_trips(said), sent, failures + who.troubles())
+    return ColourResult(await callers.round_trips(said), sent, failures + who.problems())
 
 
-def probe_object(name: str, colour: str, blue: Heard, green: Heard, gate: Gate) -> dict[str, Any]:
+def probe_object(
+    name: str, colour: str, blue: ColourResult, green: ColourResult, gate: Gate
+) -> dict[str, Any]:
     """Judge green by blue: pure, from what was heard to the probe object, which is green's.
 
     Blue's part of it is under "compared", unjudged.
     """
-    judged = canary(blue, green, gate)
+    judged = judge(blue, green, gate)
     proven = None if judged.answer == "inconclusive" else judged.slower_ms
     probe = verdict.of(
         name,
@@ -134,7 +136,7 @@ def probe_object(name: str, colour: str, blue: Heard, green: Heard, gate: Gate) 
     return probe | {"compared": compared, "calls": [{"rtts_ms": rtts} for rtts in green.rtts_ms]}
 
 
-def canary(blue: Heard, green: Heard, gate: Gate) -> Verdict:
+def judge(blue: ColourResult, green: ColourResult, gate: Gate) -> Verdict:
     """Judge green against blue by the gate, whose limit is the margin in milliseconds. Pure."""
     for colour, heard in (("blue", blue), ("green", green)):
         calls = sum(bool(rtts) for rtts in heard.rtts_ms)

@@ -1,4 +1,4 @@
-"""The connect suite: how fast a call has its agent, and that bad tokens are refused."""
+"""The connect suite: time until a call has its agent; bad tokens are refused."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from releve.probe.caller.bad_tokens import Refusal, refusals
-from releve.probe.caller.call import Call, app_finds, new_room_name, stranger
+from releve.probe.caller.bad_tokens import TokenResult, try_bad_tokens
+from releve.probe.caller.call import Call, app_finds, new_room_name, not_found_by_app
 from releve.probe.caller.join import Server, ServerError
-from releve.probe.host.own_cost import Meter
+from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement import statistics, verdict
 from releve.probe.judgement.gates import Gate
 
@@ -19,7 +19,7 @@ AGENT_SECONDS = 10.0  # from opening the call until we are subscribed to an agen
 
 
 @dataclass(slots=True)
-class Joined:
+class JoinResult:
     """One call; seconds since it was opened, None for what did not happen."""
 
     room: str
@@ -37,21 +37,21 @@ async def run(
 
     Takes up to about (row + 1) x 14 s without an agent, a second or two a call with one.
     """
-    meter = Meter()
+    meter = OwnCostMeter()
     joined = [await _join(server, "in a row")]
     if joined[0].connect_s is None:  # the environment's fault; a later call's is a finding
         raise ServerError(str(joined[0].failure))
     joined += [await _join(server, "in a row") for _ in range(row - 1)]
     joined += await asyncio.gather(*(_join(server, "at once") for _ in range(at_once)))
     cost = meter.read(len(joined))
-    return probe_object(name, colour, joined, await refusals(server), judges, cost)
+    return probe_object(name, colour, joined, await try_bad_tokens(server), judges, cost)
 
 
 def probe_object(
     name: str,
     colour: str,
-    joined: list[Joined],
-    refused: list[Refusal],
+    joined: list[JoinResult],
+    refused: list[TokenResult],
     judges: Sequence[Gate],
     cost: dict[str, float | None],
 ) -> dict[str, Any]:
@@ -83,16 +83,16 @@ def _slowest(times: dict[str, float] | None) -> float | None:
     return None if times is None else times["max"]
 
 
-async def _join(server: Server, how: Literal["in a row", "at once"]) -> Joined:
+async def _join(server: Server, how: Literal["in a row", "at once"]) -> JoinResult:
     """Open one call, wait for its agent's audio, hang up."""
     call = Call(server, new_room_name("connect"), keep_seconds=1.0)
-    result = Joined(call.room_name, how)
+    result = JoinResult(call.room_name, how)
     try:
         await call.open()
         result.connect_s = round(call.connected - call.opened, 3)
         patience = call.opened + AGENT_SECONDS - time.monotonic()
-        await call.wait(lambda: bool(call.ears or call.lost), patience)
-        result.failure = _trouble(call)
+        await call.wait(lambda: bool(call.sinks or call.lost), patience)
+        result.failure = _problem(call)
         if call.seen:
             agent = call.seen[0]
             result.agent_s = round(agent.joined - call.opened, 3)
@@ -105,14 +105,14 @@ async def _join(server: Server, how: Literal["in a row", "at once"]) -> Joined:
     return result
 
 
-def _trouble(call: Call) -> str | None:
+def _problem(call: Call) -> str | None:
     if call.lost is not None:
         return f"connection to {call.room_name} lost: {call.lost}"
     if not call.seen:
         return f"no agent came within {AGENT_SECONDS:.0f} s of opening {call.room_name}"
     agent = call.seen[0].identity
-    if not call.ears:
+    if not call.sinks:
         return f"{agent} came without audio within {AGENT_SECONDS:.0f} s of {call.room_name}"
     if call.most_present > 1:
         return f"{call.most_present} agents in {call.room_name}, exactly one is wanted"
-    return None if app_finds(agent) else stranger(agent, call.room_name)
+    return None if app_finds(agent) else not_found_by_app(agent, call.room_name)

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from releve.probe.caller.call import Call, app_finds, new_room_name, stranger
+from releve.probe.caller.call import Call, app_finds, new_room_name, not_found_by_app
 from releve.probe.caller.join import Server, ServerError
 from releve.probe.caller.transcripts import Transcripts, plain
-from releve.probe.host.own_cost import Meter
+from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement import statistics, verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.media import signal
@@ -40,7 +40,7 @@ class SentenceError(ValueError):
 
 
 @dataclass(slots=True)
-class Talk:
+class ConversationResult:
     """One call. Seconds; texts as transcribed by the agent, None where nothing came.
 
     greeting_s: from joining to the agent's first voice. reply_s: from the end of our sentence.
@@ -69,7 +69,7 @@ def load(path: Path) -> signal.Samples:
     if width != 2 or not raw:
         raise SentenceError(f"{path} is no WAV file of 16-bit samples, or an empty one")
     samples = np.frombuffer(raw, np.int16).reshape(-1, channels).mean(axis=1) / 32768
-    import scipy.signal  # two seconds of a processor: not before somebody's sentence is read
+    import scipy.signal  # costs two CPU seconds: imported only if a sentence is read
 
     samples = scipy.signal.resample_poly(samples, signal.RATE, rate)
     # The pauses around a sentence are not part of it: its end is where the clock starts.
@@ -94,7 +94,7 @@ async def run(
 
     `expect`: words that a reply's transcript must hold.
     """
-    meter = Meter()
+    meter = OwnCostMeter()
     talks = [await _talk(server, sentence, expect) for _ in range(calls)]
     return probe_object(name, colour, talks, judges, meter.read(calls), expect=bool(expect))
 
@@ -102,7 +102,7 @@ async def run(
 def probe_object(
     name: str,
     colour: str,
-    talks: list[Talk],
+    talks: list[ConversationResult],
     judges: Sequence[Gate],
     cost: dict[str, float | None],
     *,
@@ -133,16 +133,18 @@ def probe_object(
     }
 
 
-async def _talk(server: Server, sentence: signal.Samples, expect: Sequence[str]) -> Talk:
-    """Hear the greeting out, say the sentence, hear the reply out, hang up."""
+async def _talk(
+    server: Server, sentence: signal.Samples, expect: Sequence[str]
+) -> ConversationResult:
+    """Wait for the end of the greeting, say the sentence, wait for the end of the reply."""
     call = Call(server, new_room_name("conversation"), bed=False)
     transcripts = Transcripts(call.room)
-    talk = Talk(call.room_name)
+    talk = ConversationResult(call.room_name)
     try:
         await call.open()
         patience = call.opened + AGENT_SECONDS - time.monotonic()
-        await call.wait(lambda: bool(call.ears or call.lost), patience)
-        if not call.ears:
+        await call.wait(lambda: bool(call.sinks or call.lost), patience)
+        if not call.sinks:
             talk.failure = call.lost or f"no agent's audio in {call.room_name}"
             return talk
         greeted = await first_voice(call, call.opened, GREETING_SECONDS)
@@ -166,18 +168,22 @@ async def _talk(server: Server, sentence: signal.Samples, expect: Sequence[str])
     return talk
 
 
-def _judge_agents(talk: Talk, call: Call) -> None:
+def _judge_agents(talk: ConversationResult, call: Call) -> None:
     agent = call.seen[0].identity
     if call.lost is not None:
         talk.failure = f"connection to {call.room_name} lost: {call.lost}"
     elif call.most_present > 1:
         talk.failure = f"{call.most_present} agents in {call.room_name}, exactly one is wanted"
     elif not app_finds(agent):
-        talk.failure = stranger(agent, call.room_name)
+        talk.failure = not_found_by_app(agent, call.room_name)
 
 
 async def _read(
-    talk: Talk, call: Call, transcripts: Transcripts, since: float, expect: Sequence[str]
+    talk: ConversationResult,
+    call: Call,
+    transcripts: Transcripts,
+    since: float,
+    expect: Sequence[str],
 ) -> None:
     """Wait for the reply's transcript, until it holds the expected words."""
     agent, deadline = call.seen[0].identity, time.monotonic() + WRITTEN_SECONDS
@@ -215,7 +221,7 @@ async def _pause(call: Call, since: float) -> None:
 
 
 def _frames(call: Call, since: float) -> list[tuple[float, signal.Pcm]]:
-    return [frame for _, ear in call.ears for frame in ear.frames() if frame[0] >= since]
+    return [frame for _, sink in call.sinks for frame in sink.frames() if frame[0] >= since]
 
 
 def voices(frames: Sequence[tuple[float, signal.Pcm]]) -> list[float]:

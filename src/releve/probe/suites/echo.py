@@ -1,6 +1,6 @@
-"""The echo suite: calls to an agent that echoes, chirps timed there and back, the floor beside.
+"""The echo suite: calls to an agent that echoes, the round trip of chirps, and the floor.
 
-One call after the other, for people talk beside them. Without an agent a call takes 12 s at the
+One call after the other, because other calls share the host. Without an agent a call takes 12 s at
 most, with one 10 s + CHIRP_GAP x chirps + 14 s; the floor takes some 5 s before and 5 s after.
 """
 
@@ -20,14 +20,14 @@ from releve.probe.caller import agent_check
 from releve.probe.caller import floor as floors
 from releve.probe.caller.call import Call, new_room_name
 from releve.probe.caller.join import Server
-from releve.probe.host.capacity import Busy
-from releve.probe.host.own_cost import Meter
+from releve.probe.host.capacity import CpuMeter
+from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement import latency, verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.judgement.latency import RTT_P95
 from releve.probe.judgement.statistics import LEAST_FOR_P95
 from releve.probe.media import echo_search, signal, webrtc
-from releve.probe.media.echo_search import Frames, Said
+from releve.probe.media.echo_search import CallAudio, Frames
 
 SETTLE_SECONDS = 3.0  # the start of a job shakes the jitter buffers; a call is what comes after
 CHIRP_GAP = 0.25
@@ -63,11 +63,11 @@ async def run(
     floor: bool,
 ) -> dict[str, Any]:
     """Measure, and return the probe object of report.json. Raises ServerError."""
-    if not floor:  # then nobody knows what of a round trip is the agent's
+    if not floor:  # without the floor the agent's own share is unknown
         judges = [gate for gate in judges if gate.metric != latency.OWN_SHARE]
     # Around the calls and not beside them: its own load would be heard in their round trips.
     floor_ms = await floors.measure(server) if floor else []
-    meter, started, host = Meter(), datetime.now(UTC), Busy()
+    meter, started, host = OwnCostMeter(), datetime.now(UTC), CpuMeter()
     results = [await _talk(server, chirps) for _ in range(calls)]
     cost, ended, busy = meter.read(1), datetime.now(UTC), host.share()
     if floor and any(result.rtts_ms for result in results):
@@ -130,8 +130,8 @@ def probe_object(
         "host_busy_share": busy_share,
         "snr_db": round(float(np.median(clear)), 1) if clear else None,
         "webrtc": {
-            "heard": webrtc.together(result.heard for result in results),
-            "said": webrtc.together(result.said for result in results),
+            "heard": webrtc.combine(result.heard for result in results),
+            "said": webrtc.combine(result.said for result in results),
         },
         "calls": [asdict(result) for result in results],
     }
@@ -140,7 +140,7 @@ def probe_object(
 async def _talk(server: Server, chirps: int) -> CallResult:
     """Hold one call, say the chirps, and find them in what came back."""
     call = Call(server, new_room_name("echo"))
-    result, said = CallResult(call.room_name), Said(call.bed_hertz)
+    result, said = CallResult(call.room_name), CallAudio(call.bed_hertz)
     try:
         await call.open()
         result.connect_s = round(call.connected - call.opened, 3)
@@ -150,7 +150,7 @@ async def _talk(server: Server, chirps: int) -> CallResult:
         result.heard, result.said = await call.statistics(result.identity)
         result.agents_seen = [agent.identity for agent in call.seen]
         said.heard = [
-            frame for who, ear in call.ears if who == result.identity for frame in ear.frames()
+            frame for who, sink in call.sinks if who == result.identity for frame in sink.frames()
         ]
         await call.close()
     result.sent = len(said.chirps)
@@ -160,36 +160,36 @@ async def _talk(server: Server, chirps: int) -> CallResult:
     return result
 
 
-async def _converse(call: Call, chirps: int, result: CallResult, said: Said) -> str | None:
+async def _converse(call: Call, chirps: int, result: CallResult, said: CallAudio) -> str | None:
     """The call from the agent's arrival to the last echo; a sentence when it went wrong."""
-    result.identity, trouble = await agent_check.agent(call)
-    if trouble is not None:
-        return trouble
+    result.identity, problem = await agent_check.agent(call)
+    if problem is not None:
+        return problem
     assert result.identity is not None
     result.agent_audio_s = round(time.monotonic() - call.opened, 3)
-    await call.wait(partial(agent_check.troubled, call), SETTLE_SECONDS)
+    await call.wait(partial(agent_check.has_problem, call), SETTLE_SECONDS)
     for number in range(chirps):
-        if trouble := agent_check.trouble(call, number):
-            return trouble
+        if problem := agent_check.problem(call, number):
+            return problem
         said.chirps.append(await call.say(number))
         pause = said.chirps[-1][1] + CHIRP_GAP - time.monotonic()
-        await call.wait(partial(agent_check.troubled, call), pause)
+        await call.wait(partial(agent_check.has_problem, call), pause)
     if said.chirps:
         await answered(call, result.identity, *said.chirps[-1])
-    return agent_check.trouble(call, chirps)
+    return agent_check.problem(call, chirps)
 
 
 async def answered(call: Call, agent: str, chirp: signal.Samples, at: float) -> None:
-    """Wait until that chirp came back, LONGEST_RTT at most, and for what its time is told by."""
+    """Wait until that chirp came back (LONGEST_RTT at most) and for the frames that time it."""
     deadline = at + signal.LONGEST_RTT
-    while time.monotonic() < deadline and not agent_check.troubled(call):
-        ears = [ear.frames() for who, ear in call.ears if who == agent]
-        if await asyncio.to_thread(_heard, ears, chirp, at):
+    while time.monotonic() < deadline and not agent_check.has_problem(call):
+        sinks = [sink.frames() for who, sink in call.sinks if who == agent]
+        if await asyncio.to_thread(_heard, sinks, chirp, at):
             break
-        await call.wait(partial(agent_check.troubled, call), ANSWER_LOOKS)
-    await call.wait(partial(agent_check.troubled, call), signal.SETTLE)
+        await call.wait(partial(agent_check.has_problem, call), ANSWER_LOOKS)
+    await call.wait(partial(agent_check.has_problem, call), signal.SETTLE)
 
 
-def _heard(ears: list[Frames], chirp: signal.Samples, at: float) -> bool:
-    late = [[frame for frame in frames if frame[0] >= at] for frames in ears]
+def _heard(sinks: list[Frames], chirp: signal.Samples, at: float) -> bool:
+    late = [[frame for frame in frames if frame[0] >= at] for frames in sinks]
     return any(signal.find(chirp, signal.Recording(frames).samples) for frames in late if frames)

@@ -1,9 +1,9 @@
-"""The hold suite: sentinels, and arrivals. What happens to them is the proof of zero drop.
+"""The hold suite: sentinels and arrivals. Their record proves that no call was dropped.
 
-A sentinel is a call held from start to end, in which the caller always hears their own bed
-tone come back. When it is dropped a new one takes its place, so later steps are watched too. An
-arrival is a new room, watched for exactly one agent. Before the first of them the sentinels are
-alone for a while: what they hear then is what the rest of the run is compared with.
+A sentinel is a call held from start to end, in which the caller's bed tone always comes back. When
+it is dropped a new one takes its place, so later steps are watched, too. An arrival is a new room,
+watched for exactly one agent. Before the first of them the sentinels are alone for a while: that
+time is the baseline of the run.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pathlib import Path
 from releve.probe.caller import health
 from releve.probe.caller.call import Call, new_room_name
 from releve.probe.caller.join import Server, ServerError
-from releve.probe.caller.listener import KEEP_SECONDS, Heard, Listener
+from releve.probe.caller.listener import KEEP_SECONDS, Listener, Tick
 from releve.probe.caller.state_changes import Changes, unless
 from releve.probe.host import capacity
-from releve.probe.host.own_cost import Meter
-from releve.probe.judgement.progress_line import Tally
+from releve.probe.host.own_cost import OwnCostMeter
+from releve.probe.judgement.progress_line import ProgressLine
 from releve.probe.judgement.record import Recorder
 from releve.probe.suites.arrivals import Arrivals
 
@@ -34,12 +34,12 @@ log = logging.getLogger(__name__)
 AGENT_SECONDS = 10.0  # from opening a room until it counts as without agent
 TICK_SECONDS = 1.0
 RETRY_SECONDS = 1.0
-READY_SECONDS = 40.0  # until all hear their agent; a full host starts its processes late
-TELL_SECONDS = 20.0
-ALIVE_SECONDS = 5.0  # between signs in the record that somebody watches
+READY_SECONDS = 40.0  # until every sentinel has its echo; a busy host starts processes late
+PROGRESS_SECONDS = 20.0
+ALIVE_SECONDS = 5.0  # between signs in the record that the suite runs
 SIZE_SECONDS = 1.5  # of looking at the host, without our call and with it
 STOP_SECONDS = 6.0  # within the ten a container gets between SIGTERM and SIGKILL
-EAR_MS, MIC_MS = 20, 100  # long frames: a sentinel is to take little from those it watches
+RECEIVE_FRAME_MS, MIC_MS = 20, 100  # long frames cost less CPU
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Plan:
 async def run(server: Server, record: Path, plan: Plan, tell: Callable[[str], None]) -> None:
     """Hold until SIGTERM, SIGINT or `plan.max_seconds`; then close every call and return.
 
-    `tell` hears every TELL_SECONDS how the calls are doing.
+    `tell` is called every PROGRESS_SECONDS with a progress line.
 
     Raises ServerError when the very first calls are not let in (a wrong key or address), and
     OSError when the record cannot be opened. Later failures are written down, never raised.
@@ -76,7 +76,7 @@ class _Hold:
         self, server: Server, recorder: Recorder, plan: Plan, tell: Callable[[str], None]
     ) -> None:
         self._server, self._recorder, self._plan, self._tell = server, recorder, plan, tell
-        self._tally = Tally()
+        self._progress = ProgressLine()
         self._listeners = [Listener() for _ in range(1 if plan.calls is None else plan.calls)]
         self._calls: set[Call] = set()
         self._stopping = asyncio.Event()
@@ -92,17 +92,19 @@ class _Hold:
             loop.add_signal_handler(number, self._stop)
         timer = loop.call_later(self._plan.max_seconds, self._stop)
         self._write("started", calls=self._plan.calls, every=self._plan.every)
-        background = [asyncio.create_task(each) for each in (self._keep_telling(), self._alive())]
+        background = [
+            asyncio.create_task(each) for each in (self._report_progress(), self._alive())
+        ]
         idle = await self._idle_cores()
         tasks = {asyncio.create_task(self._sentinel(listener)) for listener in self._listeners}
         if idle is not None:
             await self._size(idle, tasks)
-        self._tell_ready()
+        self._record_ready()
         if self._plan.every is None:
             await self._stopping.wait()
         else:
             await self._heard.until(lambda: self._ready or self._stopping.is_set(), READY_SECONDS)
-            alone = capacity.Busy()
+            alone = capacity.CpuMeter()
             await unless(self._stopping, self._plan.before_seconds)
             if self._ready:
                 busy = alone.share() if self._plan.before_seconds else 0.0
@@ -122,16 +124,16 @@ class _Hold:
         """How many cores are busy without us, where that decides how many calls are held."""
         if self._sized:
             return None
-        busy = capacity.Busy()
+        busy = capacity.CpuMeter()
         await unless(self._stopping, SIZE_SECONDS)
         return busy.cores()
 
     async def _size(self, idle: float, tasks: set[asyncio.Task[None]]) -> None:
         """Hold as many calls as the host carries, by what the first one takes."""
-        heard = lambda: self._listeners[0].hears or self._stopping.is_set()  # noqa: E731
+        heard = lambda: self._listeners[0].echo_heard or self._stopping.is_set()  # noqa: E731
         if await self._heard.until(heard, AGENT_SECONDS):
             await unless(self._stopping, SIZE_SECONDS)  # the agent's process has started by then
-            busy, meter = capacity.Busy(), Meter()
+            busy, meter = capacity.CpuMeter(), OwnCostMeter()
             await unless(self._stopping, SIZE_SECONDS)
             own = meter.read(1)["cores_per_call"] or 0.0
             sized = capacity.held_calls(os.cpu_count() or 1, idle, busy.cores(), own)
@@ -141,22 +143,22 @@ class _Hold:
             tasks |= {asyncio.create_task(self._sentinel(listener)) for listener in more}
         self._sized = True
 
-    async def _keep_telling(self) -> None:
+    async def _report_progress(self) -> None:
         """Runs until it is cancelled."""
         since, of = time.monotonic(), self._plan.max_seconds if self._plan.every is None else None
         while True:
-            await asyncio.sleep(TELL_SECONDS)
-            self._tell(self._tally.line(time.monotonic() - since, of))
+            await asyncio.sleep(PROGRESS_SECONDS)
+            self._tell(self._progress.line(time.monotonic() - since, of))
 
     async def _alive(self) -> None:
-        """Runs until it is cancelled: a record without news is told from one that nobody writes."""
+        """Record that the suite runs, until cancelled; a record that stops is a failure."""
         while True:
             await asyncio.sleep(ALIVE_SECONDS)
             self._write("alive")
 
     def _write(self, event: str, **fields: object) -> None:
         self._recorder.write(event, **fields)
-        self._tally.hear(event, fields)
+        self._progress.add(event, fields)
 
     def _stop(self) -> None:
         self._stopping.set()
@@ -165,15 +167,15 @@ class _Hold:
             call.wake()
 
     async def _sentinel(self, listener: Listener) -> None:
-        """One caller, in one call after another should a call be lost."""
+        """One caller; opens a new call when one is dropped."""
         while not self._stopping.is_set():
             call = self._new_call("held")
-            if not await self._attend(call, partial(self._hold, call, listener), listener):
+            if not await self._run_call(call, partial(self._hold, call, listener), listener):
                 await unless(self._stopping, RETRY_SECONDS)
 
     async def _arrival(self) -> None:
         call = self._new_call("arrival")
-        await self._attend(call, partial(self._watch, call))
+        await self._run_call(call, partial(self._watch, call))
 
     def _new_call(self, kind: str) -> Call:
         room = new_room_name(kind)
@@ -181,23 +183,23 @@ class _Hold:
         return Call(
             self._server,
             room,
-            frame_ms=EAR_MS,
+            frame_ms=RECEIVE_FRAME_MS,
             mic_ms=MIC_MS,
             keep_seconds=KEEP_SECONDS,
             tell=tell,
         )
 
-    async def _attend(
+    async def _run_call(
         self,
         call: Call,
-        course: Callable[[], Awaitable[str | None]],
+        scenario: Callable[[], Awaitable[str | None]],
         listener: Listener | None = None,
     ) -> bool:
-        """One call from opening to closing; its `course` says why it was dropped, or None.
+        """One call from opening to closing; its `scenario` returns why it was dropped, or None.
 
         With a `listener` it is a held call, which talks; without, an arrival.
 
-        False when the caller was not even let in. Nothing a call does may end the suite.
+        Returns False if the call could not be opened. No error of a call ends the suite.
         """
         kind = "arrival" if listener is None else "held"
         self._write("open", call=call.room_name, kind=kind)
@@ -207,7 +209,7 @@ class _Hold:
         try:
             await call.open(talk=listener is not None)
             let_in = self._ever_in = True
-            why = await course()
+            why = await scenario()
         except ServerError as error:
             why = f"not let in: {error}"
             if not self._ever_in:
@@ -235,19 +237,19 @@ class _Hold:
             log.exception("closing %s", call.room_name)
 
     async def _hold(self, call: Call, listener: Listener) -> str | None:
-        if not await self._agent_came(call):
+        if not await self._wait_for_agent(call):
             return call.lost
-        listener.begin_call()
+        listener.start_call()
         while not self._stopping.is_set():
-            if why := health.dropped(call) or health.hung_up(call, listener):
+            if why := health.dropped(call) or health.no_echo(call, listener):
                 return why
-            self._tell_heard(call, await listener.tick(call))
+            self._record_tick(call, await listener.tick(call))
             await self._until_dropped(call, TICK_SECONDS)
-        self._tell_heard(call, await listener.take_in(call))
+        self._record_tick(call, await listener.collect(call))
         return None
 
     async def _watch(self, call: Call) -> str | None:
-        if not await self._agent_came(call):
+        if not await self._wait_for_agent(call):
             return call.lost
         until = call.opened + self._plan.arrival_seconds
         while not self._stopping.is_set() and (left := until - time.monotonic()) > 0:
@@ -256,7 +258,7 @@ class _Hold:
             await self._until_dropped(call, min(left, TICK_SECONDS))
         return None
 
-    async def _agent_came(self, call: Call) -> bool:
+    async def _wait_for_agent(self, call: Call) -> bool:
         """Wait for an agent with audio; writes "no_agent" when the time for it is over."""
         left = call.opened + AGENT_SECONDS - time.monotonic()
         over = lambda: bool(call.audible or call.lost or self._stopping.is_set())  # noqa: E731
@@ -268,24 +270,24 @@ class _Hold:
         over = lambda: self._stopping.is_set() or health.dropped(call) is not None  # noqa: E731
         await call.wait(over, seconds)
 
-    def _tell_heard(self, call: Call, heard: Heard) -> None:
+    def _record_tick(self, call: Call, heard: Tick) -> None:
         if heard.said:
             said_at = round(heard.said_at, 3)
             self._write("rtt", call=call.room_name, ms=heard.rtts_ms, said=heard.said, at=said_at)
         for ms in heard.silences_ms:
             self._write("silence", call=call.room_name, ms=ms)
-        self._tell_ready()
+        self._record_ready()
 
-    def _tell_ready(self) -> None:
+    def _record_ready(self) -> None:
         self._heard.set()
-        heard = all(listener.hears for listener in self._listeners)
+        heard = all(listener.echo_heard for listener in self._listeners)
         if self._sized and heard and not self._ready:
             self._ready = True
             self._write("ready")
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:
-    """Let every call close in order, and cut short those whose server does not answer."""
+    """Wait until the calls are closed, and cancel those that take too long."""
     if tasks:
         _, hanging = await asyncio.wait(tasks, timeout=STOP_SECONDS)
         for task in hanging:

@@ -1,4 +1,4 @@
-"""Waiting until nobody talks: the only moment at which a server or an agent may be restarted."""
+"""Wait until no room has a participant: only then may a server or an agent be restarted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from livekit.api.room_service import RoomService
 from releve.probe.caller.join import Server, ServerError
 
 LOOK_SECONDS = 1.0
-TELL_SECONDS = 20.0
+PROGRESS_SECONDS = 20.0
 
 
 async def wait(
@@ -21,7 +21,7 @@ async def wait(
 ) -> int:
     """Wait until no room has a participant; the calls that still go on after `seconds`.
 
-    `tell` hears of them every TELL_SECONDS.
+    `tell` is called with their number every PROGRESS_SECONDS.
     A room counts while anybody is in it, the agent too: its caller may be about to come back.
     Raises ServerError when the server does not answer or refuses the key.
     """
@@ -37,14 +37,14 @@ async def wait(
             now = time.monotonic()
             if calls == 0 or now >= deadline:
                 return calls
-            if now >= told + TELL_SECONDS:
+            if now >= told + PROGRESS_SECONDS:
                 told = now
                 tell(f"{calls} calls go on, {deadline - now:.0f} s are left for them to end")
             await asyncio.sleep(LOOK_SECONDS)
 
 
 async def _calls(service: RoomService) -> int:
-    """Rooms with somebody in them. Not by `num_participants`, which is some seconds old."""
+    """Number of rooms with a participant. Not by `num_participants`, which lags by seconds."""
     rooms = (await service.list_rooms(api.ListRoomsRequest())).rooms
     calls = 0
     for room in rooms:

@@ -1,7 +1,7 @@
 """The load suite: more and more calls at once, until a gate breaks.
 
-A stage is a number of calls held together while each says its chirps; then more are added. What
-breaks a stage is looked at twice, and the greatest stage that held is what the host can carry,
+A stage is a number of calls held together while each says its chirps; then more are added. A
+stage that breaks a gate is repeated once. The largest stage that passed is the host's capacity,
 the probe's own load included.
 """
 
@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from releve.probe.caller.join import Server
-from releve.probe.host.own_cost import Meter
-from releve.probe.host.usage import Spent, Watch
+from releve.probe.host.own_cost import OwnCostMeter
+from releve.probe.host.usage import HostUsage, UsageMeter
 from releve.probe.judgement import gates, verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.judgement.latency import RTT_P95
@@ -23,7 +23,7 @@ from releve.probe.suites.callers import Callers, Stage
 from releve.probe.suites.echo import SETTLE_SECONDS
 
 HELD = "concurrent calls held"  # the metric that gates name; the others judge each stage
-LOOKS = 2  # at a stage that breaks: a host that starts processes just then delays the best agent
+ATTEMPTS = 2  # at a stage that breaks: a host that starts processes just then delays the best agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ async def run(
     chirps: int,
     seconds: float,
 ) -> dict[str, Any]:
-    """Climb to `calls` by `step`; no stage begins after `seconds`. `tell` hears of each stage.
+    """Raise to `calls` by `step`; no stage begins after `seconds`. `tell` is called per stage.
 
     Returns the probe object of report.json. Raises ServerError when the first calls are not let
     in.
     """
-    meter, watch, callers = Meter(), Watch(), Callers(server, "load", chirps)
+    meter, watch, callers = OwnCostMeter(), UsageMeter(), Callers(server, "load", chirps)
     await asyncio.sleep(SETTLE_SECONDS)
     idle = watch.read()
     deadline = asyncio.get_running_loop().time() + seconds
@@ -74,18 +74,18 @@ async def climb(
     step: int,
     over: Callable[[], bool],
 ) -> Ramp:
-    """Measure stage after stage until one breaks LOOKS times, `calls` is held, or it is over."""
+    """Measure stage after stage until one breaks ATTEMPTS times, `calls` is held, or it is over."""
     stages: list[Stage] = []
-    held, broke, looks = None, None, 0
-    while looks < LOOKS and (held is None or held.calls < calls) and not (stages and over()):
+    held, broke, attempts = None, None, 0
+    while attempts < ATTEMPTS and (held is None or held.calls < calls) and not (stages and over()):
         wanted = min(step if held is None else held.calls + step, calls)
         stages.append(await measure(wanted))
         broke = why_broken(stages[-1], judges)
         tell(f"{wanted} calls: {broke or 'held'}")
         if broke is None:
-            held, looks = stages[-1], 0
+            held, attempts = stages[-1], 0
         else:
-            looks += 1
+            attempts += 1
     return Ramp(stages, held, broke)
 
 
@@ -99,7 +99,7 @@ def probe_object(
     name: str,
     colour: str,
     ramp: Ramp,
-    idle: Spent,
+    idle: HostUsage,
     judges: Sequence[Gate],
     cpu_s: float | None,
 ) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""The network suite: a caller whose network fails for a moment, or lets no UDP through.
+"""The network suite: a caller whose network fails for some seconds, or blocks UDP.
 
 Four calls to an agent that echoes, at the same time, each over a link of its own
 (impairment/link.py):
 its signalling is cut off; nothing passes for some seconds; UDP does not pass; and, where the
-server offers TURN, media go by that alone. The bed tone tells what the caller hears meanwhile.
+server offers TURN, media go by that alone. Silence is measured by the bed tone.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from releve.probe.caller.floor import NOBODY
 from releve.probe.caller.health import GRACE_SECONDS
 from releve.probe.caller.join import Server, ServerError, first_answer, join_token
 from releve.probe.host import isolated_process
-from releve.probe.host.own_cost import Meter
-from releve.probe.impairment.link import Road
+from releve.probe.host.own_cost import OwnCostMeter
+from releve.probe.impairment.link import Link
 from releve.probe.judgement import verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.media import signal, webrtc
@@ -38,8 +38,8 @@ TURN_GATE = "turn_s_max"
 
 
 @dataclass(slots=True)
-class Tried:
-    """One call; None for what did not happen or was not told.
+class LinkResult:
+    """One call; None for what did not happen or was not reported.
 
     agent_audio_s: seconds from opening it until the agent's echo. path: by what media came.
     same: whether it was still in the same room with the same agent at the end, which had not left.
@@ -73,13 +73,13 @@ async def run(
     return probe
 
 
-async def _measure(server: Server, cut_seconds: float) -> tuple[list[Tried], dict[str, Any]]:
-    meter, straight = Meter(), partial(Road, server.url, media=False)
+async def _measure(server: Server, cut_seconds: float) -> tuple[list[LinkResult], dict[str, Any]]:
+    meter, straight = OwnCostMeter(), partial(Link, server.url, media=False)
     turn = await _offers_turn(server)
     calls = [
         _call(server, SIGNALLING_CUT, straight(), _signalling_cut),
-        _call(server, NETWORK_CUT, Road(server.url), partial(_network_cut, cut_seconds)),
-        _call(server, NO_UDP, Road(server.url, udp=False), _nothing),
+        _call(server, NETWORK_CUT, Link(server.url), partial(_network_cut, cut_seconds)),
+        _call(server, NO_UDP, Link(server.url, udp=False), _nothing),
     ]
     if turn:
         calls.append(_call(server, TURN, straight(), _nothing, relay=True))
@@ -95,7 +95,7 @@ async def _offers_turn(server: Server) -> bool:
 
 
 def probe_object(
-    name: str, colour: str, tried: list[Tried], judges: Sequence[Gate]
+    name: str, colour: str, tried: list[LinkResult], judges: Sequence[Gate]
 ) -> dict[str, Any]:
     """Judge the calls: pure, from evidence to the probe object.
 
@@ -133,8 +133,8 @@ def probe_object(
     }
 
 
-def _in_words(call: Tried) -> str:
-    """What became of one call, for people."""
+def _in_words(call: LinkResult) -> str:
+    """The result of one call as text."""
     if call.failure is not None:
         return "failed"
     if call.how == SIGNALLING_CUT:
@@ -146,86 +146,90 @@ def _in_words(call: Tried) -> str:
     return f"{call.path or 'path unknown'}, {found}"
 
 
-Course = Callable[[Call, Road, Tried], Awaitable[str | None]]
+Scenario = Callable[[Call, Link, LinkResult], Awaitable[str | None]]
 
 
-async def _call(server: Server, how: str, road: Road, course: Course, relay: bool = False) -> Tried:
-    """One call over that road: the agent is heard, what is to happen happens, it is heard on."""
+async def _call(
+    server: Server, how: str, link: Link, scenario: Scenario, relay: bool = False
+) -> LinkResult:
+    """One call over that link: wait for the echo, run the scenario, wait for the echo again."""
     room_name = new_room_name("network")
-    tried = Tried(how, room_name)
+    tried = LinkResult(how, room_name)
     try:
-        async with road:
-            call = Call(replace(server, url=road.url), room_name, relay=relay)
+        async with link:
+            call = Call(replace(server, url=link.url), room_name, relay=relay)
             try:
                 await call.open()
-                tried.failure = await _converse(call, road, course, tried)
+                tried.failure = await _converse(call, link, scenario, tried)
             finally:
                 await call.close()
     except ServerError as error:
-        tried.failure = str(error).replace(road.url or server.url, server.url)
+        tried.failure = str(error).replace(link.url or server.url, server.url)
     if tried.failure is not None:
         tried.failure = f"{how}: {tried.failure}"
     return tried
 
 
-async def _converse(call: Call, road: Road, course: Course, tried: Tried) -> str | None:
-    # How long it may take is for the gates to say: a road without UDP is a long one.
-    identity, trouble = await agent_check.agent(call, BACK_SECONDS, BACK_SECONDS)
-    if trouble is not None:
-        return trouble
+async def _converse(call: Call, link: Link, scenario: Scenario, tried: LinkResult) -> str | None:
+    # The gates judge the time that it takes; without UDP it is long.
+    identity, problem = await agent_check.agent(call, BACK_SECONDS, BACK_SECONDS)
+    if problem is not None:
+        return problem
     assert identity is not None
     tried.agent_audio_s = round(time.monotonic() - call.opened, 3)
-    await call.wait(partial(agent_check.troubled, call), SETTLE_SECONDS)
-    before = await _who(call, identity)
-    trouble = agent_check.trouble(call, 0) or await course(call, road, tried)
-    tried.same = await _who(call, identity) == before
-    ears = [ear for who, ear in call.ears if who == identity]
-    tried.path = await webrtc.path(ears[-1].track)
-    return trouble
+    await call.wait(partial(agent_check.has_problem, call), SETTLE_SECONDS)
+    before = await _session_ids(call, identity)
+    problem = agent_check.problem(call, 0) or await scenario(call, link, tried)
+    tried.same = await _session_ids(call, identity) == before
+    sinks = [sink for who, sink in call.sinks if who == identity]
+    tried.path = await webrtc.path(sinks[-1].track)
+    return problem
 
 
-async def _who(call: Call, agent: str) -> tuple[str, str | None]:
-    """The room's and the agent's session ids: others after either has been made anew."""
+async def _session_ids(call: Call, agent: str) -> tuple[str, str | None]:
+    """The session ids of room and agent, which change if either is created again."""
     participant = call.room.remote_participants.get(agent)
     return await call.room.sid, participant.sid if participant is not None else None
 
 
-async def _nothing(call: Call, road: Road, tried: Tried) -> str | None:
-    """The road itself is what is tried."""
-    await call.wait(partial(agent_check.troubled, call), LISTEN_SECONDS)
-    return agent_check.trouble(call, 0)
+async def _nothing(call: Call, link: Link, tried: LinkResult) -> str | None:
+    """No event: the link itself is the impairment."""
+    await call.wait(partial(agent_check.has_problem, call), LISTEN_SECONDS)
+    return agent_check.problem(call, 0)
 
 
-async def _signalling_cut(call: Call, road: Road, tried: Tried) -> str | None:
+async def _signalling_cut(call: Call, link: Link, tried: LinkResult) -> str | None:
     at = time.monotonic()
-    road.hang_up()
+    link.cut_signalling()
     await call.wait(lambda: call.reconnecting, NOTICE_SECONDS)
-    return await _heard_again(call, tried, at, at)
+    return await _measure_recovery(call, tried, at, at)
 
 
-async def _network_cut(seconds: float, call: Call, road: Road, tried: Tried) -> str | None:
+async def _network_cut(seconds: float, call: Call, link: Link, tried: LinkResult) -> str | None:
     at = time.monotonic()
-    road.cut()
+    link.cut()
     await asyncio.sleep(seconds)
-    road.mend()
-    return await _heard_again(call, tried, at, time.monotonic())
+    link.restore()
+    return await _measure_recovery(call, tried, at, time.monotonic())
 
 
-async def _heard_again(call: Call, tried: Tried, cut: float, mended: float) -> str | None:
-    """Wait for the agent's echo, and say what the silence was; a sentence when it stays away."""
+async def _measure_recovery(
+    call: Call, tried: LinkResult, cut: float, restored_at: float
+) -> str | None:
+    """Wait for the echo and measure the silence. Returns a sentence if there is no echo."""
     gone = partial(_gone, call)
     await call.wait(lambda: not call.reconnecting or gone(), BACK_SECONDS)
     if call.steady_since > cut and not call.reconnecting:
         tried.reconnected_s = round(call.steady_since - cut, 3)
-    heard = await agent_check.hears_bed(call, BACK_SECONDS, gone)
+    heard = await agent_check.bed_tone_received(call, BACK_SECONDS, gone)
     await call.wait(gone, LISTEN_SECONDS)
-    ears = [signal.Recording(frames) for _, ear in call.ears if (frames := ear.frames())]
-    blocks = np.sort(np.concatenate([ear.bed_heard(call.bed_hertz) for ear in ears]))
+    sinks = [signal.Recording(frames) for _, sink in call.sinks if (frames := sink.frames())]
+    blocks = np.sort(np.concatenate([sink.bed_heard(call.bed_hertz) for sink in sinks]))
     silences = signal.gaps(blocks, cut, time.monotonic())
     tried.silence_ms = round(1000 * max((end - begin for begin, end in silences), default=0.0), 1)
-    after = blocks[blocks >= mended]
+    after = blocks[blocks >= restored_at]
     if heard and len(after):
-        tried.back_s = round(max(0.0, float(after[0]) - mended), 3)
+        tried.back_s = round(max(0.0, float(after[0]) - restored_at), 3)
     if call.lost is not None:
         return f"connection to {call.room_name} lost: {call.lost}"
     if not call.audible:
@@ -236,6 +240,6 @@ async def _heard_again(call: Call, tried: Tried, cut: float, mended: float) -> s
 
 
 def _gone(call: Call) -> bool:
-    """Whether there is nothing to wait for; while the SDK reconnects nobody is in sight."""
+    """Whether call or agent are lost. While the SDK reconnects, no participant is listed."""
     settling = call.reconnecting or time.monotonic() - call.steady_since < GRACE_SECONDS
     return call.lost is not None or (not settling and not call.audible)

@@ -1,6 +1,6 @@
 """The soak suite: calls held for a long time, and what changed while they were.
 
-It is the hold suite without arrivals; its record is the evidence, and this is the judge of it.
+It is the hold suite without arrivals, judged by its record.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from releve.probe.caller.join import Server
 from releve.probe.host import container_memory
-from releve.probe.host.own_cost import Meter
+from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement import record, statistics, verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.suites import hold
@@ -47,13 +47,17 @@ async def run(
 ) -> dict[str, Any]:
     """Hold calls (SIGTERM ends it sooner), and return the probe object.
 
-    The record is appended to `path`; only this run's part of it is judged. `tell` hears how the
-    calls are doing.
+    The record is appended to `path`; only this run's part of it is judged. `tell` is called
+    with a progress line.
     Raises ServerError, OSError, and ValueError for a file that is no record.
     """
     earlier = _lines(path)
-    meter = Meter()
-    weighing = asyncio.create_task(_weigh(plan.cgroup, path, plan.seconds)) if plan.cgroup else None
+    meter = OwnCostMeter()
+    weighing = (
+        asyncio.create_task(_record_memory(plan.cgroup, path, plan.seconds))
+        if plan.cgroup
+        else None
+    )
     try:
         await hold.run(server, path, hold.Plan(plan.calls, None, 0.0, plan.seconds), tell)
     finally:
@@ -136,8 +140,8 @@ def memory_of(events: Iterable[record.Event]) -> dict[str, Any] | None:
     }
 
 
-async def _weigh(cgroup: Path, path: Path, seconds: float) -> None:
-    """Write the agent's memory down until the calls end, or until it cannot be read any more."""
+async def _record_memory(cgroup: Path, path: Path, seconds: float) -> None:
+    """Record the agent's memory until the calls end, or until it cannot be read any more."""
     until = time.monotonic() + seconds
     with record.Recorder(path) as recorder:
         while time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""A caller's road: it carries what passes, holds what does not, and leads media through itself."""
+"""A caller's link: it carries what passes, holds what does not, and leads media through itself."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from aiohttp import web
 from livekit.protocol import rtc
 
 from releve.probe.caller.join import ServerError
-from releve.probe.impairment.link import Road
-from releve.probe.impairment.relay import Address, Datagrams, Stream
+from releve.probe.impairment.link import Link
+from releve.probe.impairment.relay import Address, TcpRelay, UdpRelay
 
 PATIENCE = 10.0
 
@@ -59,7 +59,7 @@ async def peer(answers: bool = False, to: Address | None = None) -> tuple[Peer, 
 async def test_each_writer_has_its_own_answers_and_nothing_passes_meanwhile() -> None:
     server, target = await peer(answers=True)
     passes = clear()
-    carried = Datagrams("127.0.0.1", target, passes)
+    carried = UdpRelay("127.0.0.1", target, passes)
     one, _ = await peer(to=carried.address)
     two, _ = await peer(to=carried.address)
     one.transport.sendto(b"1")
@@ -68,7 +68,7 @@ async def test_each_writer_has_its_own_answers_and_nothing_passes_meanwhile() ->
 
     passes.clear()
     one.transport.sendto(b"lost")
-    # What it sends when the road is clear again comes behind: had the first passed, it came first.
+    # What it sends when the link is clear again comes behind: had the first passed, it came first.
     await asyncio.sleep(0.05)
     passes.set()
     one.transport.sendto(b"3")
@@ -85,7 +85,7 @@ async def test_bytes_wait_while_nothing_passes_and_an_end_is_passed_on() -> None
 
     server = await asyncio.start_server(echo, "127.0.0.1", 0)
     passes = clear(False)
-    carried = Stream(server.sockets[0].getsockname(), passes)
+    carried = TcpRelay(server.sockets[0].getsockname(), passes)
     await carried.listen("127.0.0.1")
     reader, writer = await asyncio.open_connection(*carried.address)
     writer.write(b"kept")
@@ -100,7 +100,7 @@ async def test_bytes_wait_while_nothing_passes_and_an_end_is_passed_on() -> None
 
 
 class LiveKit:
-    """As much of a server as a road sees: it says what it was told to, and keeps what it hears."""
+    """As much of a server as a link sees: it says what it was told to, and keeps what it hears."""
 
     def __init__(self, *answers: rtc.SignalResponse) -> None:
         self.answers = answers
@@ -164,9 +164,9 @@ async def test_media_is_led_through_the_road_and_nothing_leads_past_it() -> None
         server = LiveKit(*answers(udp, tcp))
         async with (
             server.running() as url,
-            Road(url) as road,
+            Link(url) as link,
             aiohttp.ClientSession() as session,
-            session.ws_connect(f"{road.url}/rtc?access_token=good") as caller,
+            session.ws_connect(f"{link.url}/rtc?access_token=good") as caller,
         ):
             assert not (await said(caller)).join.ice_servers
             _, line = (await said(caller)).offer.sdp.splitlines()
@@ -197,9 +197,9 @@ async def test_without_udp_nothing_sent_by_it_arrives() -> None:
     server = LiveKit(*answers(udp, udp))
     async with (
         server.running() as url,
-        Road(url, udp=False) as road,
+        Link(url, udp=False) as link,
         aiohttp.ClientSession() as session,
-        session.ws_connect(f"{road.url}/rtc?access_token=good") as caller,
+        session.ws_connect(f"{link.url}/rtc?access_token=good") as caller,
     ):
         _, _, trickle = [await said(caller) for _ in range(3)]
         found, _ = await peer(to=place(json.loads(trickle.trickle.candidateInit)["candidate"]))
@@ -212,22 +212,22 @@ async def test_signalling_that_is_cut_off_may_come_again_and_waits_while_nothing
     server = LiveKit(*answers(("192.0.2.1", 9), ("192.0.2.1", 9)))
     async with (
         server.running() as url,
-        Road(url, media=False) as road,
+        Link(url, media=False) as link,
         aiohttp.ClientSession() as session,
     ):
-        asked = f"{road.url}/rtc?access_token=good"
+        asked = f"{link.url}/rtc?access_token=good"
         async with session.ws_connect(asked) as caller:
             assert [await said(caller) for _ in server.answers] == list(server.answers)
-            road.hang_up()
+            link.cut_signalling()
             assert (await caller.receive(PATIENCE)).type in (
                 aiohttp.WSMsgType.CLOSED,
                 aiohttp.WSMsgType.ERROR,
             )
-        road.cut()
+        link.cut()
         again = asyncio.create_task(session.ws_connect(asked))
         await asyncio.sleep(0.1)
         assert len(server.asked) == 1
-        road.mend()
+        link.restore()
         async with await again as caller:
             await said(caller)
         assert server.asked == ["/rtc?access_token=good"] * 2
@@ -236,13 +236,13 @@ async def test_signalling_that_is_cut_off_may_come_again_and_waits_while_nothing
 async def test_a_refusal_is_the_servers_own_word_for_word() -> None:
     async with (
         LiveKit().running() as url,
-        Road(url) as road,
+        Link(url) as link,
         aiohttp.ClientSession() as session,
     ):
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await session.ws_connect(f"{road.url}/rtc?access_token=bad")
+            await session.ws_connect(f"{link.url}/rtc?access_token=bad")
         assert refused.value.status == 401
-        where = "http" + road.url.removeprefix("ws")
+        where = "http" + link.url.removeprefix("ws")
         async with session.get(f"{where}/rtc/validate?access_token=bad") as answer:
             assert (answer.status, await answer.text()) == (401, "invalid token")
         async with session.get(f"{where}/rtc/validate?access_token=good") as answer:
@@ -251,5 +251,5 @@ async def test_a_refusal_is_the_servers_own_word_for_word() -> None:
 
 async def test_a_server_whose_name_leads_nowhere_is_a_sentence() -> None:
     with pytest.raises(ServerError, match=r"ws://nowhere\.invalid has no IPv4 address here"):
-        async with Road("ws://nowhere.invalid/"):
-            pytest.fail("there is no road to it")
+        async with Link("ws://nowhere.invalid/"):
+            pytest.fail("there is no link to it")
