@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Where the machine sets this for every Python, each start compiles all that it imports: uv leaves that to the
 # first one.
 export PYTHONDONTWRITEBYTECODE :=
-.PHONY: agents bench browser demo demo-down engine images test tests lint lint-python lint-yaml venv venv-dev
+.PHONY: agents bench browser coverage demo demo-down engine images test tests lint lint-python lint-yaml venv venv-dev
 .DELETE_ON_ERROR:
 
 $(VENV)/control: requirements/uv.txt requirements/control.txt pyproject.toml
@@ -70,6 +70,12 @@ agents: venv-dev
 # On three workers, one of which makes images and agents first: tests/conftest.py.
 tests: venv-dev engine
 	pytest -n 3 --no-loadscope-reorder --durations=20 tests/e2e tests/unit tests/integration
+
+# Lines of src/releve and plugins that tests run: make coverage, or make coverage TESTS=tests/unit
+TESTS := tests/unit tests/integration
+coverage: venv-dev
+	mkdir -p var
+	pytest -n 2 --cov --cov-report=term:skip-covered $(TESTS)
 
 test:
 	$(MAKE) --jobs=3 --no-print-directory tests lint-python lint-yaml
