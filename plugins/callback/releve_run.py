@@ -1,4 +1,4 @@
-"""Ansible callback: keeps a run's journal, makes its report, and has the last word."""
+"""Ansible callback: writes a run's journal and report, and prints the last line."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def message_of(result: dict[str, Any]) -> str:
 
 
 class CallbackModule(CallbackBase):
-    """The journal's ears and voice in Ansible."""
+    """Turns Ansible's events into the journal, the report and the last line."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -108,20 +108,20 @@ class CallbackModule(CallbackBase):
         self._facts: dict[str, Any] = {}
         self._playbook, self._hosts = Path(), ""
         self._run_dir: Path | None = None
-        self._trouble: str | None = None
+        self._report_error: str | None = None
         self._last_line: str | None = None
-        self._interrupt = Interrupt(self._say_last)
+        self._interrupt = Interrupt(self._print_last_line)
         self._pid = os.getpid()
-        atexit.register(self._say_last)
+        atexit.register(self._print_last_line)
 
-    # What Ansible tells
+    # Ansible's events
 
     def v2_playbook_on_start(self, playbook: Playbook) -> None:
         self._playbook = Path(playbook._file_name).absolute()
         self._journal = Journal(time.monotonic())
-        self._facts, self._run_dir, self._trouble = {}, None, None
+        self._facts, self._run_dir, self._report_error = {}, None, None
         self._interrupt.watch()
-        # A rollback is what the people on the line are waiting for.
+        # A rollback gets its full share of the CPU.
         if self._playbook.stem != "rollback" and (why := give_way()):
             self._display.vv(f"this run does not give way to calls on this machine: {why}")
         if refused := refusal(playbook, context.CLIARGS):
@@ -135,20 +135,20 @@ class CallbackModule(CallbackBase):
         self._refuse(*no_hosts(self._hosts, context.CLIARGS))
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
-        self._interrupt.insist()
+        self._interrupt.raise_if_interrupted()
         self._begin(task.get_name())
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         assert self._journal is not None
-        self._journal.saw("changed" if result.is_changed() else "ok")
-        self._learn(result)
+        self._journal.note("changed" if result.is_changed() else "ok")
+        self._read_facts(result)
 
     def v2_runner_on_failed(self, result: CallbackTaskResult, ignore_errors: bool = False) -> None:
         assert self._journal is not None
         if ignore_errors:
-            self._journal.saw("ok")
+            self._journal.note("ok")
         else:
-            self._learn(result)
+            self._read_facts(result)
             around = ancestors(result.task)
             rescuable = any(section == "block" and block.rescue for block, section in around)
             self._failed(result, message_of(result.result), rescuable)
@@ -163,7 +163,7 @@ class CallbackModule(CallbackBase):
         self._end(bool(stats.failures or stats.dark))
 
     def _refuse(self, reason: str, next_step: str) -> NoReturn:
-        """End Ansible here; its exit code would be 0. The last line is said at exit."""
+        """End Ansible here; its exit code would be 0. The last line is printed at exit."""
         self._facts |= {"releve_reason": reason, "releve_next": next_step}
         raise SystemExit(_REFUSED)
 
@@ -174,7 +174,7 @@ class CallbackModule(CallbackBase):
         if self._journal.begin(name, time.monotonic()):
             self._write()
 
-    def _learn(self, result: CallbackTaskResult) -> None:
+    def _read_facts(self, result: CallbackTaskResult) -> None:
         for answer in [result.result, *(result.result.get("results") or [])]:
             facts = answer.get("ansible_facts") if isinstance(answer, dict) else None
             self._facts |= {name: facts[name] for name in _FACTS & set(facts or ())}
@@ -198,20 +198,20 @@ class CallbackModule(CallbackBase):
         self._write()
 
     def _write(self, ended: dict[str, object] | None = None) -> None:
-        """Write what is known; what stands in the way is said in the last line."""
+        """Write the journal. An error is printed in the last line."""
         assert self._journal is not None
         if self._run_dir is None:
             return
         try:
             journals.write(self._run_dir, self._journal, ended)
         except OSError as error:
-            self._trouble = f"{error.filename}: {error.strerror}"
+            self._report_error = f"{error.filename}: {error.strerror}"
 
     # The end
 
     def _end(self, failed: bool) -> None:
-        """Write the run's end, make its report, and find the words for the last line."""
-        self._interrupt.settled()
+        """Write the run's end and its report, and compose the last line."""
+        self._interrupt.cancel()
         journal, facts, now = self._journal, self._facts, time.monotonic()
         assert journal is not None
         ended = journals.end(
@@ -244,21 +244,21 @@ class CallbackModule(CallbackBase):
             verb=(self._run_dir and journals.verb_of(self._run_dir)) or self._playbook.stem,
             page=page,
             next_step=facts.get("releve_next"),
-            trouble=self._trouble,
+            report_error=self._report_error,
         )
         self._journal = None
 
     def _report(self, run_dir: Path) -> None:
         """Run the `releve` beside our own Python and show the table it prints.
 
-        A Ctrl-C must not cost the report of a run that is over: neither we nor the child hear it.
+        Ctrl-C is ignored meanwhile, so that a finished run keeps its report.
         """
         # Not through `releve`, which loads gateway and probes: half a second of a rollback.
         command = [sys.executable, "-m", "releve.report", "write", str(run_dir)]
         width = str(shutil.get_terminal_size((100, 24)).columns)
         colours = {"FORCE_COLOR": "1"} if ANSIBLE_COLOR else {}
         try:
-            with self._interrupt.unheard():
+            with self._interrupt.ignored():
                 done = subprocess.run(
                     command,
                     capture_output=True,
@@ -268,19 +268,21 @@ class CallbackModule(CallbackBase):
                     env={**os.environ, "COLUMNS": width, **colours},
                 )
         except (OSError, subprocess.TimeoutExpired) as error:
-            self._trouble = shorten(f"releve report write: {error}")
+            self._report_error = shorten(f"releve report write: {error}")
             return
         self._show(done.stdout.rstrip("\n"))
         if done.returncode:
-            self._trouble = shorten(done.stderr) or f"releve report write exited {done.returncode}"
+            self._report_error = (
+                shorten(done.stderr) or f"releve report write exited {done.returncode}"
+            )
 
     # The very end
 
-    def _say_last(self) -> None:
-        """At exit, when Ansible has said all it says. A run without an end is ended here.
+    def _print_last_line(self) -> None:
+        """Print the last line at exit, after Ansible's output. Ends a run that has no end yet.
 
         Ctrl-C, and an error that a playbook cannot go on from, skip v2_playbook_on_stats and are
-        only printed after the callbacks are gone. A forked worker must not speak.
+        only printed after the callbacks are gone. A forked worker prints nothing.
         """
         if os.getpid() != self._pid:
             return
@@ -292,7 +294,7 @@ class CallbackModule(CallbackBase):
 
     def _show(self, text: str, color: str | None = None) -> None:
         if self._interrupt.gave_up:
-            # Whoever hangs may hold the locks of display and stream.
+            # The thread that hangs may hold the locks of display and stream.
             os.write(sys.__stdout__.fileno(), f"{text}\n".encode())
         else:
             self._display.display(text, color=color)

@@ -14,7 +14,7 @@ from releve.browser import CHROMIUM, browsing
 from releve.probe.judgement import gates
 from releve.report import evidence
 from releve.report.formats import words
-from releve.report.formats.timeline import tell
+from releve.report.formats.timeline import place
 from releve.report.write import write
 from unit import report_evidence as made
 
@@ -106,13 +106,13 @@ def test_evidence_cannot_put_markup_into_the_page(tmp_path: Path) -> None:
 
 def test_story_puts_both_clocks_on_one_axis(tmp_path: Path) -> None:
     """The first step begins half a second after run.json was written, and that is on the axis."""
-    story = tell(evidence.read(made.passing(tmp_path)))
+    story = place(evidence.read(made.passing(tmp_path)))
     assert story.bands[0].start == 0.5
     assert story.length == pytest.approx(61.5)
     assert story.flip_at == pytest.approx(35.4)
     first = next(bar for bar in story.bars if bar.room == "arrival-4")
     assert (first.start, first.end) == (pytest.approx(8.5), pytest.approx(14.5))
-    assert [piece.tint for piece in first.pieces] == ["none", "blue"]
+    assert [segment.tint for segment in first.segments] == ["none", "blue"]
 
 
 def test_story_shows_a_handover_as_two_colours_and_silence_where_it_was(tmp_path: Path) -> None:
@@ -128,9 +128,9 @@ def test_story_shows_a_handover_as_two_colours_and_silence_where_it_was(tmp_path
             job | {"job": "b", "colour": "green", "started": t + 40, "ended": None},
         ],
     )
-    story = tell(evidence.read(run))
+    story = place(evidence.read(run))
     bar = next(bar for bar in story.bars if bar.room == "held-1")
-    assert [(piece.tint, round(piece.end, 1)) for piece in bar.pieces] == [
+    assert [(segment.tint, round(segment.end, 1)) for segment in bar.segments] == [
         ("blue", 40.0),
         ("green", 61.5),
     ]
@@ -153,7 +153,7 @@ def test_story_shows_the_calls_that_a_soak_held(tmp_path: Path) -> None:
     job = jobs[0] | {"job": "s", "room": "soak-1", "colour": "green"}
     made.put(run, "jobs.json", [*jobs, job | {"started": t + 3.5, "ended": t + 33}])
     found = evidence.read(run)
-    story = tell(found)
+    story = place(found)
     bar = next(bar for bar in story.bars if bar.room == "soak-1")
     assert (bar.start, bar.end) == (pytest.approx(3), pytest.approx(33))
     assert [(s.at, s.tint) for s in story.samples if s.ms == 133.0] == [(pytest.approx(9), "green")]
@@ -163,7 +163,7 @@ def test_story_shows_the_calls_that_a_soak_held(tmp_path: Path) -> None:
 
 
 def test_story_never_draws_two_open_calls_in_one_lane(tmp_path: Path) -> None:
-    story = tell(evidence.read(made.passing(tmp_path)))
+    story = place(evidence.read(made.passing(tmp_path)))
     for one in story.bars:
         for other in story.bars:
             if one is not other and one.lane == other.lane:
@@ -174,7 +174,7 @@ def test_story_never_draws_two_open_calls_in_one_lane(tmp_path: Path) -> None:
 def test_story_leaves_calls_out_when_their_place_is_not_known(tmp_path: Path) -> None:
     run = made.passing(tmp_path)
     (run / "evidence" / "run.json").unlink()
-    story = tell(evidence.read(run))
+    story = place(evidence.read(run))
     assert len(story.bands) == len(made.STEPS)
     assert (story.bars, story.samples, story.flip_at) == ([], [], None)
 
@@ -247,7 +247,7 @@ def test_the_end_of_a_log_that_was_kept_is_on_the_page(tmp_path: Path) -> None:
     lines = [f"<line {n}>" for n in range(300)]
     (run / "evidence" / "green.log").write_text("\n".join(lines))
     text = Page(write(run).page.read_text()).text
-    assert "The last that green said" in text
+    assert "Last lines of green" in text
     assert "<line 299>" in text
     assert "<line 9>" not in text
 

@@ -1,4 +1,4 @@
-"""From evidence to the report; pure but for `read`, which it leaves to `evidence`."""
+"""Builds the report from the evidence. Pure; `evidence` reads the files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def build(evidence: Evidence) -> Report:
 
 
 def _rollback(evidence: Evidence) -> Rollback | None:
-    """How long the step that goes back took, from its first task to its last."""
+    """Duration of the rollback step, from its first task to its last."""
     took = [
         line.seconds
         for line in evidence.steps or ()
@@ -46,7 +46,7 @@ def _rollback(evidence: Evidence) -> Rollback | None:
 
 
 def window(evidence: Evidence) -> tuple[float, float] | None:
-    """The run's first and last moment on the target's clock, or None without run.json.
+    """Start and end of the run on the target's clock, or None without run.json.
 
     A run that never ended lasts as long as the sentinels' record of it.
     """

@@ -1,4 +1,4 @@
-"""Reading a run's evidence directory: every file is optional, none is trusted."""
+"""Reads a run's evidence: every file is optional and validated."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class StepLine(Part):
 
 
 class FailureLine(Part):
-    """A line of failures.jsonl: a task that failed; `rescued` when the playbook dealt with it."""
+    """A line of failures.jsonl: a task that failed; `rescued` if a rescue section handled it."""
 
     step: str | None = None
     task: str
@@ -190,7 +190,7 @@ def _lines(text: str, model: TypeAdapter[T]) -> list[T]:
 
 
 def _why(error: Exception) -> str:
-    """The first thing that is wrong, in one line."""
+    """The first validation error, in one line."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -1,8 +1,8 @@
-"""Ctrl-C in a run of ansible-playbook, which tells no callback of it.
+"""Ctrl-C in a run of ansible-playbook, which Ansible reports to no callback.
 
 Seen with ansible-core 2.19: of 160 interrupted plays three went on to their end (the exception was
 raised where Python may only print it), and one hung for good while it waited for a worker that had
-been killed with the result queue's lock in its hand.
+been killed while it held the result queue's lock.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ PATIENCE_SECONDS = 5.0
 
 
 class Interrupt:
-    """Notes a Ctrl-C on its way to Ansible, and sees to it that the run really ends."""
+    """Records a Ctrl-C before Ansible handles it, and makes sure that the run ends."""
 
     def __init__(self, give_up: Callable[[], None]) -> None:
-        """`give_up` has the last word, in a thread, when Ansible has not ended after 5 s."""
+        """`give_up` is called in a thread if Ansible has not ended after 5 s."""
         self.seen = False
         self.gave_up = False
         self._give_up = give_up
@@ -46,19 +46,19 @@ class Interrupt:
 
         signal.signal(signal.SIGINT, note)
 
-    def insist(self) -> None:
-        """Interrupt again if Ansible goes on; only where the main thread calls."""
+    def raise_if_interrupted(self) -> None:
+        """Raise KeyboardInterrupt again if Ansible goes on. For the main thread only."""
         if self.seen:
             raise KeyboardInterrupt
 
-    def settled(self) -> None:
-        """The run comes to its end by itself."""
+    def cancel(self) -> None:
+        """The run ended by itself: cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
 
     @contextmanager
-    def unheard(self) -> Iterator[None]:
-        """What runs in here, children too, does not hear Ctrl-C."""
+    def ignored(self) -> Iterator[None]:
+        """Ignore Ctrl-C inside, also in child processes."""
         if self.gave_up:
             yield  # in a thread, where signals cannot be set
             return

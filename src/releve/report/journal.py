@@ -1,4 +1,4 @@
-"""A run's journal while it goes on: its steps, its failures, its end, and the words for it.
+"""The journal of a run: steps, failures, end, and the last line that is printed.
 
 Kept by the Ansible callback `releve_run`, read back by `releve.report.evidence`. Standard library
 only, because every `ansible-playbook` pays for this import.
@@ -28,8 +28,8 @@ class Step:
     seconds: float | None = None
     outcome: str = "skipped"
 
-    def saw(self, outcome: str) -> None:
-        """Note what a task of this step came to; the gravest stays."""
+    def note(self, outcome: str) -> None:
+        """Record a task's outcome; the most severe one is kept."""
         self.outcome = max(self.outcome, outcome, key=_RANK.index)
 
     @property
@@ -57,7 +57,7 @@ class Failure:
 
 @dataclass(slots=True)
 class Journal:
-    """What happened so far. Pure: clocks are handed in, nothing is written."""
+    """Steps and failures so far. Pure: times are arguments, nothing is written."""
 
     started: float
     steps: list[Step] = field(default_factory=list)
@@ -73,23 +73,23 @@ class Journal:
         return True
 
     def close(self, now: float) -> None:
-        """The step that is going on ends."""
+        """End the current step."""
         if self.steps:
             self.steps[-1].seconds = now - self.steps[-1].started
 
-    def saw(self, outcome: str) -> None:
+    def note(self, outcome: str) -> None:
         if self.steps:
-            self.steps[-1].saw(outcome)
+            self.steps[-1].note(outcome)
 
     def failed(self, failure: Failure) -> None:
-        """Note a failure. The step that caused the end is failed, not the one that undid it."""
+        """Record a failure. The step that caused the end is failed, not the one that undid it."""
         self.failures.append(failure)
         cause = self.cause()
         if cause is not None and cause.step is not None:
-            cause.step.saw("failed")
+            cause.step.note("failed")
 
     def cause(self) -> Failure | None:
-        """The failure that ended the run, or None while nothing did.
+        """The failure that ended the run, or None.
 
         A rescue that undoes things and then fails on purpose is not the cause: the first failure
         in the block that it rescues is.
@@ -132,7 +132,7 @@ def end(
 ) -> End:
     """Close the journal and judge the run. `reason` is the playbook's own, if it gave one."""
     if failed and journal.cause() is None:
-        journal.saw("failed")
+        journal.note("failed")
     journal.close(now)
     seconds = now - journal.started
     if not failed:
@@ -178,12 +178,12 @@ def last_line(
     verb: str,
     page: str | None,
     next_step: str | None = None,
-    trouble: str | None = None,
+    report_error: str | None = None,
 ) -> str | None:
-    """One line: what happened and what to do next; None when there is nothing to say.
+    """The last line: result and next step; None if there is nothing to print.
 
     `again` and `back` are the commands that start this playbook anew and that roll back. `page` is
-    report.html, None for a verb that keeps no run; `trouble` is why the report is not whole.
+    report.html, None for a verb that keeps no run; `report_error` is why the report is not whole.
     """
     cause = journal.cause()
     mended = f"mend it, then {again}"
@@ -191,7 +191,7 @@ def last_line(
         if page is None:
             return None
         line = f"DONE · {verb} in {ended.seconds:.0f} s"
-        if trouble is None:
+        if report_error is None:
             return f"{line} · report {page}"
         next_step = f"mend it, then releve report write {Path(page).parent}"
     elif ended.verdict == "rolled_back":
@@ -211,8 +211,8 @@ def last_line(
             # The first step is the preflight, which changes nothing.
             begun = verb == "migrate" and step is not None and not step.title.startswith("(1/")
             next_step = next_step or (back if begun else mended)
-    if trouble is not None:
-        line = f"{line} · THE REPORT IS NOT WHOLE: {trouble}"
+    if report_error is not None:
+        line = f"{line} · THE REPORT IS NOT WHOLE: {report_error}"
     return f"{line}. Next: {next_step}"
 
 

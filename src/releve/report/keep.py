@@ -1,4 +1,4 @@
-"""Writing a file of evidence. Standard library only, because runs of Ansible pay for the import."""
+"""Writes a file of evidence. Standard library only: every Ansible run imports it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def keep(run_dir: str | Path, name: str, content: object) -> None:
-    """Write text, or anything that JSON can say, into evidence/`name`; a crash leaves no half.
+    """Write text or JSON data to evidence/`name`, atomically.
 
     Raises OSError.
     """

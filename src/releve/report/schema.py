@@ -21,7 +21,7 @@ class Part(BaseModel):
 
 
 class Run(Part):
-    """Which run this is. `verdict` is null when the run never came to its end."""
+    """Identity and end of the run. `verdict` is null if the run has no recorded end."""
 
     id: str
     verb: str | None
@@ -48,7 +48,7 @@ class Versions(Part):
 
 
 class Harm(Part):
-    """What people on the line would have noticed, told by the calls that we held meanwhile.
+    """What callers would have noticed, measured on the held calls.
 
     Round trips at the 95th percentile before the run and in it; the longest silence of the run, 0
     where one as long was there before. Null: too few chirps were heard.
@@ -60,7 +60,7 @@ class Harm(Part):
 
 
 class Calls(Part):
-    """What the sentinels lived through (`releve.probe.judgement.record`), and how sure that is.
+    """The sentinels' record (`releve.probe.judgement.record`) in figures, with its confidence.
 
     `held_why`: why so many calls were held. `failure_rate_at_most`: of new rooms, at 95 %
     confidence, where all those opened got their agent: 1 - 0.05 ** (1 / rooms).
@@ -84,7 +84,7 @@ class Flip(Part):
 
 
 class Rollback(Part):
-    """How long the way back took."""
+    """Duration of the rollback."""
 
     seconds: Amount
 
@@ -98,7 +98,7 @@ class RoundTrip(Part):
 
 
 class Spread(Part):
-    """Median, 95th percentile and largest of some seconds."""
+    """Median, 95th percentile and maximum of durations in seconds."""
 
     p50: Amount
     p95: Amount
@@ -106,7 +106,7 @@ class Spread(Part):
 
 
 class Drift(Part):
-    """How a figure moves in a minute, its 95 % interval, and how often chance alone moves it so."""
+    """A slope per minute, its 95 % interval, and its p-value."""
 
     slope: float
     low: float
@@ -123,15 +123,15 @@ class Memory(Part):
 
 
 class Cost(Part):
-    """What the probe itself took: CPU seconds in all, cores for each call."""
+    """CPU used by the probe itself: seconds in all, cores per call."""
 
     cpu_s: Amount
     cores_per_call: Amount | None
 
 
 class Direction(Part):
-    """One direction of the calls' audio, by WebRTC's own count: the worst jitter, packets, and
-    how much of the sound was made up for those that were missing, in how many pieces.
+    """WebRTC statistics of one direction of the calls' audio: the worst jitter, packets, and the
+    fraction of samples that were concealed, in so many concealments.
     """
 
     jitter_ms: Amount
@@ -142,15 +142,15 @@ class Direction(Part):
 
 
 class Webrtc(Part):
-    """What the calls heard, and what the server had of what they said; null where untold."""
+    """Statistics of received and sent audio; null if not reported."""
 
     heard: Direction | None
     said: Direction | None
 
 
 class Load(Part):
-    """How many calls were held at once, what broke beyond them (null: nothing was found that
-    did), and what the host spent on each beside the probe itself.
+    """Calls held at once, the gate that failed beyond them (null: none did), and the host's cost
+    per call without the probe itself.
     """
 
     held: Count

@@ -1,4 +1,4 @@
-"""Writing a run's report beside its evidence."""
+"""Writes a run's report beside its evidence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from releve.report.schema import Report
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written, and one sentence for each piece of evidence that could not be used."""
+    """What was written, and one sentence for each segment of evidence that could not be used."""
 
     report: Report
     page: Path
@@ -37,7 +37,7 @@ def write(run_dir: Path) -> Written:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """A reader sees the old file or the new one, never half of it."""
+    """Replace the file atomically."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_bytes(content)
     draft.replace(path)

@@ -1,4 +1,4 @@
-"""report.html: one page that opens from disk, with nothing fetched and no script."""
+"""report.html: one page without scripts or external resources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from releve.probe.judgement import gates
 from releve.report.evidence import Evidence
 from releve.report.formats import words
-from releve.report.formats.timeline import Story, tell
+from releve.report.formats.timeline import Timeline, place
 from releve.report.schema import Gate, Probe, ProbeCall, Report, RoundTrip
 
 RTT_LIMIT_MS = 200.0
@@ -20,8 +20,8 @@ _LOG_LINES = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A gate, by whom it was asked, and the file with the figure."""
+class GateRow:
+    """A gate, the probe that it judges, and the file with the figure."""
 
     by: str
     gate: Gate
@@ -29,8 +29,8 @@ class Judged:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A row of the distribution: every round trip that one colour's callers heard in a probe."""
+class RttRow:
+    """A row of the distribution: all round trips of one colour in a probe."""
 
     name: str
     colour: str
@@ -41,7 +41,7 @@ class Heard:
 
 def render(report: Report, evidence: Evidence) -> str:
     """Returns the whole page. Everything that came from evidence is escaped."""
-    story, probes = tell(evidence), report.probes or []
+    timeline, probes = place(evidence), report.probes or []
     floors = [probe.floor_rtt_ms for probe in probes if probe.floor_rtt_ms is not None]
     limits = [
         probe.gate["rtt_p95_ms_max"]
@@ -49,36 +49,36 @@ def render(report: Report, evidence: Evidence) -> str:
         if probe.gate and "rtt_p95_ms_max" in probe.gate
     ]
     limit = min(limits, default=RTT_LIMIT_MS)
-    rows = _heard(probes)
-    heard = [sample.ms for sample in story.samples] + [ms for row in rows for ms in row.rtts_ms]
-    top = _top(heard, limit)
+    rows = _rtt_rows(probes)
+    heard = [sample.ms for sample in timeline.samples] + [ms for row in rows for ms in row.rtts_ms]
+    top = _scale_end(heard, limit)
     template = _environment().get_template("template.html.j2")
     return template.render(
         report=report,
         evidence=evidence,
-        story=story,
-        axis=_axis(story),
-        dots=_dots(story, top),
+        timeline=timeline,
+        axis=_axis(timeline),
+        dots=_dots(timeline, top),
         top=top,
         limit=limit,
         floor=min(floors, default=None),
         height=_PLOT_HEIGHT,
         scale=list(range(0, int(top) + 1, _scale_step(top))),
         rows=rows,
-        gates=_judged(report),
+        gates=_gate_rows(report),
         words=words,
         log_lines=_LOG_LINES,
     )
 
 
-def _heard(probes: list[Probe]) -> list[Heard]:
-    """Probes that heard anything; blue stands beside the green that was compared with it."""
+def _rtt_rows(probes: list[Probe]) -> list[RttRow]:
+    """Probes with round trips; blue follows the green that was compared with it."""
     rows = []
     for probe in probes:
         name, floor = probe.name, probe.floor_rtt_ms
-        rows.append(Heard(name, probe.colour, _rtts(probe.calls), probe.rtt_ms, floor))
+        rows.append(RttRow(name, probe.colour, _rtts(probe.calls), probe.rtt_ms, floor))
         if (beside := probe.compared) is not None:
-            rows.append(Heard(name, "blue", _rtts(beside.calls), beside.rtt_ms, None))
+            rows.append(RttRow(name, "blue", _rtts(beside.calls), beside.rtt_ms, None))
     return [row for row in rows if row.rtts_ms]
 
 
@@ -86,10 +86,10 @@ def _rtts(calls: list[ProbeCall]) -> list[float]:
     return sorted(ms for call in calls for ms in call.rtts_ms)
 
 
-def _judged(report: Report) -> list[Judged]:
-    """Every gate of the run; those of the calls are judged again, by their defaults."""
+def _gate_rows(report: Report) -> list[GateRow]:
+    """Every gate of the run. The gates on calls are evaluated again, with default limits."""
     rows = [
-        Judged(f"{probe.name} · {probe.colour}", gate, probe.evidence)
+        GateRow(f"{probe.name} · {probe.colour}", gate, probe.evidence)
         for probe in report.probes or ()
         for gate in probe.gates
     ]
@@ -97,7 +97,7 @@ def _judged(report: Report) -> list[Judged]:
         metrics = report.calls.model_dump()
         for gate in gates.of("calls"):
             judged = Gate.model_validate(gate.judged(metrics))
-            rows.append(Judged("calls", judged, "evidence/sentinels.jsonl"))
+            rows.append(GateRow("calls", judged, "evidence/sentinels.jsonl"))
     return rows
 
 
@@ -116,12 +116,12 @@ def _environment() -> Environment:
 
 
 def _pct(value: float, whole: float) -> Markup:
-    """A position as a percentage of the axis, kept on it."""
+    """A position as a percentage of the axis, clamped to it."""
     return Markup(f"{min(max(value / whole, 0), 1) * 100:.3f}%")  # noqa: S704 - a number
 
 
 def _width(value: float, whole: float) -> Markup:
-    """A length on the axis, never so short that it cannot be seen."""
+    """A length as a percentage of the axis, with a visible minimum."""
     return Markup(f"{min(max(value / whole * 100, 0.4), 100):.3f}%")  # noqa: S704 - a number
 
 
@@ -131,16 +131,16 @@ def _clock(value: float) -> str:
     return f"{whole} s" if whole < 60 else f"{whole // 60}:{whole % 60:02d}"
 
 
-def _axis(story: Story) -> list[float]:
-    """At most six round moments on the axis."""
+def _axis(timeline: Timeline) -> list[float]:
+    """At most six ticks at round values."""
     for step in (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600):
-        if story.length / step <= 5:
-            return [float(at) for at in range(0, int(story.length) + 1, step)]
-    return [0.0, story.length]
+        if timeline.length / step <= 5:
+            return [float(at) for at in range(0, int(timeline.length) + 1, step)]
+    return [0.0, timeline.length]
 
 
-def _top(heard: list[float], limit: float) -> float:
-    """The end of the RTT scale: the limit is always on it, and so is the worst value."""
+def _scale_end(heard: list[float], limit: float) -> float:
+    """The end of the RTT scale, beyond the limit and the largest value."""
     return float(ceil(max([limit * 1.2, *heard]) / 50) * 50)
 
 
@@ -148,7 +148,7 @@ def _scale_step(top: float) -> int:
     return next((step for step in (50, 100, 200, 500, 1000) if top / step <= 5), ceil(top / 5))
 
 
-def _dots(story: Story, top: float) -> list[tuple[str, str, float]]:
+def _dots(timeline: Timeline, top: float) -> list[tuple[str, str, float]]:
     """(tint, x as percentage, y in pixels) of the round trips.
 
     Equal places are drawn once: that bounds the page whatever the run's length, and hides no
@@ -157,9 +157,9 @@ def _dots(story: Story, top: float) -> list[tuple[str, str, float]]:
     places = {
         (
             sample.tint,
-            f"{sample.at / story.length * 100:.1f}%",
+            f"{sample.at / timeline.length * 100:.1f}%",
             round(_PLOT_HEIGHT * (1 - sample.ms / top)),
         )
-        for sample in story.samples
+        for sample in timeline.samples
     }
     return sorted(places)

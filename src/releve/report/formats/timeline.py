@@ -1,4 +1,4 @@
-"""The run as a picture: steps, flip, calls and round trips on one time axis, in seconds."""
+"""Steps, flip, calls and round trips of a run on one time axis, in seconds."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Band:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class Segment:
     """A part of a call served by one colour."""
 
     start: float
@@ -32,7 +32,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A silence of `ms` that a held call heard."""
+    """A silence of `ms` in a held call."""
 
     start: float
     end: float
@@ -41,7 +41,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that must not happen, when it did."""
+    """A violation: a dropped call, a room without agent or with two."""
 
     at: float
     what: str
@@ -56,14 +56,14 @@ class Bar:
     start: float
     end: float
     lane: int = 0
-    pieces: list[Piece] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     marks: list[Mark] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One round trip heard by a held call."""
+    """One round trip of a held call."""
 
     at: float
     ms: float
@@ -71,8 +71,8 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
-    """Everything the page draws against time; all times from 0 to `length` seconds."""
+class Timeline:
+    """Everything that the page draws on the time axis, from 0 to `length` seconds."""
 
     length: float
     bands: list[Band]
@@ -83,7 +83,7 @@ class Story:
     colours_known: bool
 
 
-def tell(evidence: Evidence) -> Story:
+def place(evidence: Evidence) -> Timeline:
     """Place the evidence on one axis that starts with the first step. Pure.
 
     Steps are on the control node's clock and calls on the target's; run.json holds both for
@@ -100,11 +100,11 @@ def tell(evidence: Evidence) -> Story:
         target_zero = run.monotonic - (clock - zero)
         length = max(length, span[1] - target_zero)
         jobs, events = _by_room(evidence.jobs or []), [*(evidence.events or ()), *evidence.soaked]
-        bars = _place(_bars(events, jobs, target_zero, length), length)
+        bars = _assign_lanes(_bars(events, jobs, target_zero, length), length)
         samples = _samples(events, jobs, target_zero, length)
         if evidence.flip and evidence.flip.at is not None:
             flip_at = evidence.flip.at - target_zero
-    return Story(
+    return Timeline(
         length=max(length, 1.0),
         bands=[Band(line.name, line.started - zero, line.seconds, line.outcome) for line in steps],
         flip_at=flip_at,
@@ -124,7 +124,7 @@ def _by_room(jobs: Iterable[Job]) -> dict[str, list[Job]]:
 
 
 def _bars(events: list[Event], jobs: dict[str, list[Job]], zero: float, length: float) -> list[Bar]:
-    """One bar for each time a call was open; calls of others are known by their jobs alone."""
+    """One bar per open call; bystanders' calls are known by their jobs only."""
     bars: list[Bar] = []
     latest: dict[str, Bar] = {}
     for event in events:
@@ -152,29 +152,29 @@ def _bars(events: list[Event], jobs: dict[str, list[Job]], zero: float, length: 
             end = length if open_still else max(job.ended or 0.0 for job in served) - zero
             bars.append(Bar(room, "other", start - zero, end))
     for bar in bars:
-        bar.pieces = _pieces(bar, jobs.get(bar.room, []), zero)
+        bar.segments = _segments(bar, jobs.get(bar.room, []), zero)
     return bars
 
 
-def _pieces(bar: Bar, jobs: list[Job], zero: float) -> list[Piece]:
-    """Cut a bar at its jobs; where the gateway knew of no job the piece has no colour."""
-    pieces, at = [], bar.start
+def _segments(bar: Bar, jobs: list[Job], zero: float) -> list[Segment]:
+    """Cut a bar at its jobs; without a job at the gateway a segment has no colour."""
+    segments, at = [], bar.start
     for job in sorted(jobs, key=lambda job: job.started or 0.0):
         start = max((job.started or 0.0) - zero, bar.start)
         end = bar.end if job.ended is None else min(job.ended - zero, bar.end)
         if end <= start:
             continue
         if start > at:
-            # The moment between opening a room and its job is the agent being fetched.
-            pieces.append(Piece(at, start, "none"))
-        pieces.append(Piece(start, end, job.colour or "none"))
+            # Between opening the room and its job the agent is being dispatched.
+            segments.append(Segment(at, start, "none"))
+        segments.append(Segment(start, end, job.colour or "none"))
         at = max(at, end)
     if at < bar.end:
-        pieces.append(Piece(at, bar.end, "none"))
-    return pieces
+        segments.append(Segment(at, bar.end, "none"))
+    return segments
 
 
-def _place(bars: list[Bar], length: float) -> list[Bar]:
+def _assign_lanes(bars: list[Bar], length: float) -> list[Bar]:
     """Cut bars to the axis and give each a lane in which no other call is open."""
     order = {"held": 0, "arrival": 1, "other": 2}
     shown = [bar for bar in bars if bar.end > 0 and bar.start < length]

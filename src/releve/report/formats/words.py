@@ -1,4 +1,4 @@
-"""Figures as people read them. None is always an en dash: it was not measured."""
+"""Figures as text. None is an en dash: not measured."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def seconds(value: float | None) -> str:
 
 
 def silence(value: float | None) -> str:
-    """The longest silence; the sentinels write down those over 300 ms only."""
+    """The longest silence. The sentinels record only those over 300 ms."""
     if value is None:
         return "silence not measured"
     return f"longest silence {ms(value)}" if value else "no silence over 300 ms"
 
 
 def harm(found: Harm | None) -> str:
-    """What people on the line would have noticed."""
+    """What callers would have noticed."""
     if found is None:
         return NOTHING
     before, during = ms(found.bystander_p95_before_ms), ms(found.during_ms)
@@ -67,7 +67,7 @@ def times(count: int, one: str) -> str:
 
 
 def server(wanted: str, running: str | None, substitute: bool) -> str:
-    """The server's version; a substitute is always said."""
+    """The server's version, and whether it is a substitute."""
     if substitute:
         return f"substitute: wanted {wanted}, running {running or 'unknown'}"
     if running is None or running == wanted:
@@ -83,8 +83,8 @@ def packages(versions: dict[str, str] | None) -> str:
     return " · ".join(f"{name} {version}" for name, version in ordered)
 
 
-def beside(probe: Probe) -> list[str]:
-    """What a probe measured besides its round trips: times, drift, clearness, its own cost."""
+def details(probe: Probe) -> list[str]:
+    """What a probe measured besides round trips: times, drift, SNR, its own cost."""
     said = []
     if probe.rtt_p95_interval_ms is not None:
         low, high = probe.rtt_p95_interval_ms
@@ -112,7 +112,7 @@ def beside(probe: Probe) -> list[str]:
 
 
 def slower(compared: Compared) -> str:
-    """How green does beside blue: `+12 ms against blue (+4 to +19 ms)`."""
+    """The difference from blue: `+12 ms against blue (+4 to +19 ms)`."""
     if compared.slower_ms is None or compared.low_ms is None or compared.high_ms is None:
         return "not enough data to compare with blue"
     interval = f"({compared.low_ms:+.0f} to {compared.high_ms:+.0f} ms)"
