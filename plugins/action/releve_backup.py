@@ -1,7 +1,7 @@
-"""Runs the module of its name, and shows on the console meanwhile how far it is. The action plugins
-of the other modules of the backup are made of this one.
+"""Runs the module of its name, and prints its progress. The action plugins of the other backup
+modules use this class, too.
 
-The module keeps a line about it in the file `progress`.
+The module writes its progress as a line into the file `progress`.
 """
 
 from __future__ import annotations

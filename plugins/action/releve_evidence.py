@@ -3,7 +3,7 @@
     - releve_evidence: { name: jobs.json, content: "{{ jobs }}" }
     - releve_evidence: { name: probe.json, of: /var/lib/releve/eloquence/record/probe.json }
 
-`content` is text, or anything that JSON can say; `of` is a file of text on the target. The run is
+`content` is text or JSON data; `of` is a file of text on the target. The run is
 the one `releve_run_dir` names. In check mode nothing is written. A plugin and not `slurp` and
 `copy`, each of which costs half a second per file.
 """
@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Evidence is not a change of the system."""
+        """Never `changed`: evidence is not a change of the system."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         result["changed"] = False
         _, args = self.validate_argument_spec(

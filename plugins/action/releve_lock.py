@@ -1,4 +1,4 @@
-"""Action plugin of releve_lock: only the control machine knows who we are and who is gone."""
+"""Action plugin of releve_lock: adds the lock's owner, a process on the control node."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from releve.run_owner import gone, owner
 
 
 class ActionModule(ActionBase):
-    """Adds the owner, and takes over a lock whose owner is provably gone."""
+    """Adds the owner, and takes over a lock whose owner process has ended."""
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None

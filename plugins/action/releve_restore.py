@@ -1,4 +1,4 @@
-"""Shows on the console how far the module of this name is: see releve_backup."""
+"""Prints the progress of the module of this name: see releve_backup."""
 
 from __future__ import annotations
 

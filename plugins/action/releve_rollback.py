@@ -1,4 +1,4 @@
-"""Action plugin of releve_rollback: names the run, and writes down what the module answers."""
+"""Action plugin of releve_rollback: names the run, and writes the module's result as evidence."""
 
 from __future__ import annotations
 

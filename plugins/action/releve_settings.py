@@ -1,9 +1,9 @@
-"""Action plugin: refuses to begin with an Ansible or with settings that nobody knows.
+"""Action plugin: refuses an unsupported ansible-core and unknown settings.
 
     - releve_settings:
 
-It looks at the variables of the host as they are when it runs, and at nothing on the target, so
-that a misspelt setting is told before the lock is taken.
+It reads the host's variables and nothing on the target, so that a misspelt setting is refused
+before the lock is taken.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class ActionModule(ActionBase):
-    """Fails with a sentence for each thing that is wrong."""
+    """Fails with a sentence for each unknown setting."""
 
     TRANSFERS_FILES = False
 

@@ -1,4 +1,4 @@
-"""Runs a module, and shows on the console meanwhile how far it is.
+"""Runs a module, and prints its progress on the console.
 
     - releve_watched:
         module: ansible.builtin.wait_for
@@ -6,12 +6,12 @@
         progress: [docker, logs, --tail, "1", sentinels]
         fresh: [/record/sentinels.jsonl]
 
-A module says nothing before its end, and a soak may take an hour: so the command `progress` runs
-over the same connection every `releve_progress_seconds`, and the last line it prints is shown when
-it is another one. The result is the module's.
+A module prints nothing before its end, and a soak may take an hour. So the command `progress` runs
+over the same connection every `releve_progress_seconds`, and its last line is printed when it has
+changed. The result is the module's.
 
-The files `fresh` are removed before: what an earlier run left must not pass for what this one
-leaves. Here, and not by a task, each of which costs a processor half a second beside calls.
+The files `fresh` are removed first, so that results of an earlier run are not taken for this
+one's. A task of its own would cost half a CPU second.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ display = Display()
 
 
 class ActionModule(ActionBase):
-    """Another module's action plugin may be one of these, too: it says what to run and to ask."""
+    """Also the base class for action plugins of other modules."""
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None

@@ -1,10 +1,10 @@
 """Live adoption: move a running worker from the server to the gateway without touching its calls.
 
 Method (measured, docs/how-it-works.md): inside the worker's network namespace new connections to
-the server are led to the gateway, then the worker's own connection, and no other, is cut. The
-worker does what it does after any cut: it connects again, and registers at the gateway. The rule
-goes away at once, so that a later failure of the gateway leads the worker back to the server.
-Jobs run in processes of their own with sockets of their own, which are never touched.
+the server are redirected to the gateway (DNAT), then only the worker's own connection is cut. The
+worker reconnects, and registers at the gateway. The rule is removed at once, so that after a later
+failure of the gateway the worker reconnects to the server. Jobs run in processes of their own with
+sockets of their own, which are never touched.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class AdoptionError(Exception):
 
 
 class ProcessGone(AdoptionError):
-    """A process ended while it was looked at, as those of calls do."""
+    """A process ended while it was inspected, as job processes do."""
 
 
 class RuleLeftError(Exception):
-    """The rule is still there: the worker cannot leave the gateway, whatever became of it."""
+    """The DNAT rule could not be removed: the worker cannot reconnect to the server."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def run(argv: list[str]) -> str:
 def can_cut_sockets(execute: Run = run) -> bool:
     """Whether `ss -K` works here, tried on a loopback connection of our own.
 
-    Its own end is asked, not a listing: the other end may stand there for a moment longer.
+    Reads the socket instead of a listing, which may show the other end for a moment longer.
     """
     with (
         socket.create_server(("127.0.0.1", 0)) as server,
@@ -149,8 +149,8 @@ def worker_connection(
     return nearest[0]
 
 
-class Detour:
-    """Leads one network namespace's new connections for the server to the gateway."""
+class Redirect:
+    """Redirects new connections to the server, in one network namespace, to the gateway."""
 
     def __init__(self, pid: int, server: Endpoint, gateway: Endpoint, execute: Run = run) -> None:
         self._pid = pid
@@ -172,8 +172,8 @@ class Detour:
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
-        """The rule stands inside the `with` block and is gone after it, whatever happens; where it
-        cannot be removed, RuleLeftError says how a person does it."""
+        """The DNAT rule exists inside the `with` block and is removed after it. Raises
+        RuleLeftError, which says how to remove it by hand, if that fails."""
         self._inside(*self._rule("--insert"))
         try:
             yield
@@ -212,7 +212,7 @@ class Detour:
         self._inside("ss", "-K", "dst", str(self._server), "sport", "=", f":{own.port}")
 
     def _find_worker(self) -> Connection:
-        """Looks again when a call's process ends between the list and the look at it."""
+        """Repeats when a job process ends between the listing and its inspection."""
         for looks_left in reversed(range(LOOKS)):
             listing = self._inside("ss", "-Htnp", "state", "established", "dst", str(self._server))
             found = parse_connections(listing)
@@ -226,16 +226,18 @@ class Detour:
         raise AssertionError("unreachable: the last look returns or raises")
 
 
-def adopt(detour: Detour, registered: Callable[[], None]) -> None:
-    """Move the worker; `registered` waits until it stands at the gateway as it should, and
-    raises when it does not. Then the worker is led back to the server and the error goes on."""
-    with detour.open():
-        detour.cut_worker()
+def adopt(redirect: Redirect, registered: Callable[[], None]) -> None:
+    """Move the worker. `registered` waits until it is registered at the gateway, and raises if it
+    is not: then the worker is moved back to the server and the error is raised again."""
+    with redirect.open():
+        redirect.cut_worker()
         try:
             registered()
             return
         except Exception as error:
             failure = error
-    with contextlib.suppress(AdoptionError):  # it may hold no connection now; it will find its way
-        detour.cut_worker()
+    with contextlib.suppress(
+        AdoptionError
+    ):  # it may have no connection now, and reconnects by itself
+        redirect.cut_worker()
     raise failure

@@ -1,4 +1,4 @@
-"""Where the kernel keeps its account of a container's memory, cgroup version 1 or 2."""
+"""The memory cgroup of a container, version 1 or 2."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One way for every module to reach the Docker Engine of the host it runs on."""
+"""The Docker Engine of the host on which a module runs."""
 
 from __future__ import annotations
 

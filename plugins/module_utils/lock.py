@@ -45,7 +45,7 @@ def take(path: Path, content: dict[str, Any], instead_of: str | None = None) -> 
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Nobody else reads and changes the lock meanwhile: of two takers of a stale one, one wins."""
+    """Hold the lock file's own lock: of two runs that take a stale lock, one wins."""
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)

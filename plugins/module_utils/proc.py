@@ -1,4 +1,4 @@
-"""Processes as the kernel tells them: proc(5)."""
+"""Reads proc(5)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def path(pid: int) -> Path:
-    """Where the kernel tells of a process; its threads are under `task`."""
+    """The folder of a process in /proc; its threads are under `task`."""
     return Path(f"/proc/{pid}")
 
 

@@ -62,7 +62,7 @@ def main() -> None:
     )
     params = module.params
     blue, gateway = params["blue"], Gateway(params["socket"])
-    detour = adoption.Detour(
+    redirect = adoption.Redirect(
         blue["pid"],
         adoption.Endpoint(params["server"]["address"], blue["server_port"]),
         adoption.Endpoint(params["gateway"]["address"], params["gateway_port"]),
@@ -70,12 +70,12 @@ def main() -> None:
     try:
         adopted = bool(workers(gateway.state(), "blue", blue["address"]))
         if module.check_mode:
-            module.exit_json(changed=not adopted or bool(detour.left_rules()))
-        swept = detour.sweep()
+            module.exit_json(changed=not adopted or bool(redirect.left_rules()))
+        swept = redirect.sweep()
         if adopted:
             module.exit_json(changed=swept)
         began = time.monotonic()
-        adoption.adopt(detour, lambda: _registered(gateway, blue["address"], params["timeout"]))
+        adoption.adopt(redirect, lambda: _registered(gateway, blue["address"], params["timeout"]))
         module.exit_json(changed=True, ms=round((time.monotonic() - began) * 1000, 1))
     except adoption.RuleLeftError as error:
         module.fail_json(msg=str(error))

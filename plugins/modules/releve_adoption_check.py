@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: could a worker of this host be adopted live?"""
+"""Ansible module: check whether a worker on this host can be adopted live."""
 
 from __future__ import annotations
 

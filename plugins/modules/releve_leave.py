@@ -1,11 +1,11 @@
 #!/usr/bin/python
-"""Ansible module: what the target knows when a run ends; the lock goes back."""
+"""Ansible module: release the lock at the end of a run, and read jobs and record."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: releve_leave
-short_description: Give an environment's lock back, and hand over what the target knows
+short_description: Release an environment's lock, and return jobs and record
 description:
   - One module and not three, because it is a good part of a rollback's time.
 options:

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: one run at a time (the half that runs on the target)."""
+"""Ansible module: one run at a time (the part that runs on the target)."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ from ansible.module_utils.backup.settings import REPOSITORY, repository
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_host import docker_client
 from ansible.module_utils.restic.repository import ResticError
-from ansible.module_utils.restore.scratch_copy import Twin, ensure_branch
+from ansible.module_utils.restore.scratch_copy import ScratchCopy, ensure_branch
 
 try:
     from docker.errors import DockerException
@@ -73,25 +73,25 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    twin = Twin(docker_client(module), params["stack"], Path(params["folder"]))
+    copy = ScratchCopy(docker_client(module), params["stack"], Path(params["folder"]))
     wanted = params["state"] == "present"
     try:
-        changed = twin.exists() != wanted
+        changed = copy.exists() != wanted
         if module.check_mode:
-            module.exit_json(changed=changed, name=twin.name)
+            module.exit_json(changed=changed, name=copy.name)
         if not wanted:
-            module.exit_json(changed=twin.remove(), name=twin.name)
+            module.exit_json(changed=copy.remove(), name=copy.name)
         restic = repository(module)
         archive = open_archive(restic, params["snapshot"])
         if changed:
             with alone(restic.home, params["run"]):
-                twin.remove()  # what an interrupted run left
-                twin.make(archive, params["agent_service"])
+                copy.remove()  # what an interrupted run left
+                copy.make(archive, params["agent_service"])
         projects = [Path(tree.path) for tree in archive.trees if tree.kind == "project"]
         made = [ensure_branch(project) for project in projects]
     except (BackupError, ResticError, DockerException, OSError) as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=changed or any(made), name=twin.name, branch=any(made))
+    module.exit_json(changed=changed or any(made), name=copy.name, branch=any(made))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: every new room back to blue (the half that runs on the target)."""
+"""Ansible module: give every new room to blue (the part that runs on the target)."""
 
 from __future__ import annotations
 

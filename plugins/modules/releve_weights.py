@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Ansible module: flip."""
+"""Ansible module: set the weights."""
 
 from __future__ import annotations
 

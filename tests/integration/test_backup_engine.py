@@ -25,7 +25,7 @@ from module_utils.backup.contents import BackupError, Contents, read_contents
 from module_utils.backup.snapshot import Backup
 from module_utils.restic.repository import Restic, ResticError
 from module_utils.restore.restore import PARTS, Restore
-from module_utils.restore.scratch_copy import BRANCH, Twin, ensure_branch
+from module_utils.restore.scratch_copy import BRANCH, ScratchCopy, ensure_branch
 from unit.backup_standin import empty_repository, flip_a_byte
 
 from .tiny_image import tiny_image
@@ -404,27 +404,27 @@ def test_a_copy_to_rehearse_on_shares_nothing_with_the_stack_and_goes_again(
     monkeypatch.setattr("module_utils.restore.scratch_copy.await_registration", lambda agent: None)
     stack.backup("run1")
     before = shape(stack.container)
-    twin = Twin(stack.client, stack.name, stack.restic.home / "rehearsal")
+    copy = ScratchCopy(stack.client, stack.name, stack.restic.home / "rehearsal")
     archive = open_archive(stack.restic, "latest")
     try:
-        twin.make(archive, "agent")
-        assert twin.exists()
+        copy.make(archive, "agent")
+        assert copy.exists()
         mark = stack.restic.home / "rehearsal" / ".whole"
         mark.rename(mark.with_name("x"))
-        assert not twin.exists(), "of a run that was killed: it is made anew"
+        assert not copy.exists(), "of a run that was killed: it is made anew"
         copy = stack.client.containers.get(f"{stack.name}-rehearsal_agent_1")
-        assert list(copy.attrs["NetworkSettings"]["Networks"]) == [f"{twin.name}_default"]
+        assert list(copy.attrs["NetworkSettings"]["Networks"]) == [f"{copy.name}_default"]
         sources = {mount["Source"] for mount in copy.attrs["Mounts"]}
         assert not sources & {mount["Source"] for mount in stack.container.attrs["Mounts"]}
-        assert copy.labels["com.docker.compose.project"] == twin.name
+        assert copy.labels["com.docker.compose.project"] == copy.name
         assert Path(copy.labels["com.docker.compose.project.working_dir"]).is_dir()
-        there = Path(stack.client.volumes.get(f"{twin.name}_data").attrs["Mountpoint"])
+        there = Path(stack.client.volumes.get(f"{copy.name}_data").attrs["Mountpoint"])
         assert (there / "session.json").stat().st_uid == 10001
         (there / "session.json").write_text("rehearsed")
     finally:
-        assert twin.remove()
-    assert not twin.remove(), "nothing is left"
-    assert not twin.exists()
+        assert copy.remove()
+    assert not copy.remove(), "nothing is left"
+    assert not copy.exists()
     assert not (stack.restic.home / "rehearsal").exists()
     assert (stack.volume / "session.json").read_text() == "{}"
     assert shape(stack.container) == before

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from module_utils import adoption
-from module_utils.adoption import AdoptionError, Connection, Detour, Endpoint
+from module_utils.adoption import AdoptionError, Connection, Endpoint, Redirect
 
 # Container's first process 100 (an init), worker 110, its forkserver 115, two calls 120 and 121.
 TREE = {100: 1, 110: 100, 115: 110, 120: 115, 121: 115, 111: 100, 1: 0}
@@ -60,8 +60,8 @@ class Host:
                 words.append(argv[-1])
         return words
 
-    def detour(self) -> Detour:
-        return Detour(100, Endpoint("172.18.0.2", 7880), Endpoint("172.18.0.9", 7890), self)
+    def redirect(self) -> Redirect:
+        return Redirect(100, Endpoint("172.18.0.2", 7880), Endpoint("172.18.0.9", 7890), self)
 
 
 def registered() -> None:
@@ -75,7 +75,7 @@ def wrong_name() -> None:
 def test_a_worker_is_led_over_with_one_cut_and_the_rule_is_gone() -> None:
     host = Host(WORKER + CALLS)
     seen: list[list[str]] = []
-    adoption.adopt(host.detour(), lambda: seen.append(host.story))
+    adoption.adopt(host.redirect(), lambda: seen.append(host.story))
     assert seen == [["insert", ":48322"]], "the rule stands until the worker is registered"
     assert host.story == ["insert", ":48322", "delete"]
 
@@ -90,13 +90,13 @@ def test_a_call_that_ends_while_it_is_looked_at_stops_nothing(
 
     monkeypatch.setattr(adoption.worker_connection, "__defaults__", (parent,))
     host = Host(WORKER + CALLS, WORKER)
-    adoption.adopt(host.detour(), registered)
+    adoption.adopt(host.redirect(), registered)
     assert host.story == ["insert", ":48322", "delete"]
 
 
 def test_the_rule_that_is_deleted_is_the_rule_that_was_inserted() -> None:
     host = Host(WORKER)
-    adoption.adopt(host.detour(), registered)
+    adoption.adopt(host.redirect(), registered)
     first, last = host.ran[0], host.ran[-1]
     assert [word.replace("--insert", "--delete") for word in first] == last
     rule = " ".join(first)
@@ -108,7 +108,7 @@ def test_the_rule_that_is_deleted_is_the_rule_that_was_inserted() -> None:
 def test_a_worker_that_stands_wrong_at_the_gateway_is_led_back() -> None:
     host = Host(WORKER + CALLS, WORKER.replace("48322", "48400") + CALLS)
     with pytest.raises(RuntimeError, match="another name"):
-        adoption.adopt(host.detour(), wrong_name)
+        adoption.adopt(host.redirect(), wrong_name)
     assert host.story == ["insert", ":48322", "delete", ":48400"]
 
 
@@ -116,7 +116,7 @@ def test_a_worker_that_stands_wrong_at_the_gateway_is_led_back() -> None:
 def test_leading_back_a_worker_between_two_connections_cuts_no_call(left: str) -> None:
     host = Host(WORKER + left, left)
     with pytest.raises(RuntimeError, match="another name"):
-        adoption.adopt(host.detour(), wrong_name)
+        adoption.adopt(host.redirect(), wrong_name)
     assert host.story == ["insert", ":48322", "delete"]
 
 
@@ -126,21 +126,21 @@ def test_a_rule_that_cannot_be_deleted_is_told_with_the_command_that_does_it(
 ) -> None:
     host = Host(WORKER + CALLS, broken=lambda argv: "--delete" in argv)
     with pytest.raises(adoption.RuleLeftError, match="may be behind it") as told:
-        adoption.adopt(host.detour(), then)
+        adoption.adopt(host.redirect(), then)
     assert "nsenter --target 100 --net iptables --wait 2 --table nat --delete" in str(told.value)
 
 
 def test_when_the_cut_fails_the_rule_is_deleted() -> None:
     host = Host(WORKER, broken=lambda argv: "-K" in argv)
     with pytest.raises(AdoptionError, match="it failed"):
-        adoption.adopt(host.detour(), registered)
+        adoption.adopt(host.redirect(), registered)
     assert host.story == ["insert", ":48322", "delete"]
 
 
 def test_without_a_rule_nothing_is_cut() -> None:
     host = Host(WORKER, broken=lambda argv: "--insert" in argv)
     with pytest.raises(AdoptionError, match="it failed"):
-        adoption.adopt(host.detour(), registered)
+        adoption.adopt(host.redirect(), registered)
     assert host.story == ["insert"]
 
 
@@ -153,7 +153,7 @@ def test_a_rule_that_a_killed_adoption_left_is_removed_and_no_other() -> None:
     host.rules = (
         f"-P OUTPUT ACCEPT\n-A OUTPUT -d 127.0.0.11/32 -j DOCKER_OUTPUT\n-A OUTPUT {ours}\n"
     )
-    assert host.detour().sweep()
+    assert host.redirect().sweep()
     table = "iptables --wait 2 --table nat --delete OUTPUT "
     assert [" ".join(each) for each in host.ran[1:]] == [table + ours]
 
@@ -161,7 +161,7 @@ def test_a_rule_that_a_killed_adoption_left_is_removed_and_no_other() -> None:
 def test_where_no_adoption_was_killed_nothing_is_removed() -> None:
     host = Host(WORKER)
     host.rules = "-P OUTPUT ACCEPT\n"
-    assert not host.detour().sweep()
+    assert not host.redirect().sweep()
     assert len(host.ran) == 1
 
 
@@ -179,7 +179,7 @@ def test_where_the_workers_connection_is_not_certain_nothing_is_cut(
 ) -> None:
     host = Host(listing)
     with pytest.raises(AdoptionError, match=sentence):
-        adoption.adopt(host.detour(), registered)
+        adoption.adopt(host.redirect(), registered)
     assert host.story == ["insert", "delete"]
 
 

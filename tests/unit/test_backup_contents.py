@@ -13,7 +13,7 @@ from module_utils.backup.contents import BackupError, Tree, read_contents
 from module_utils.backup.document import document, page
 from module_utils.backup.pause import flush_database
 from module_utils.backup.settings import repository
-from module_utils.restore.scratch_copy import refuse_strangers
+from module_utils.restore.scratch_copy import refuse_foreign_urls
 
 PROJECT = "com.docker.compose.project"
 
@@ -151,11 +151,11 @@ def test_a_copy_that_would_answer_the_originals_calls_is_refused(tmp_path: Path)
         agent = container("agent", "m:1", folder=tmp_path, env=[f"LIVEKIT_URL={url}"])
         return [container("livekit", "livekit/s:1", folder=tmp_path).attrs, agent.attrs]
 
-    refuse_strangers(pair("ws://livekit:7880"))
-    refuse_strangers(pair("ws://e_livekit:7880"))
+    refuse_foreign_urls(pair("ws://livekit:7880"))
+    refuse_foreign_urls(pair("ws://e_livekit:7880"))
     for url in ("wss://live.example.org", "ws://10.0.0.5:7880", "ws://host.docker.internal:7880"):
         with pytest.raises(BackupError, match="would answer the original's calls"):
-            refuse_strangers(pair(url))
+            refuse_foreign_urls(pair(url))
 
 
 def test_a_password_in_the_repositorys_address_is_no_option_that_ansible_shows(

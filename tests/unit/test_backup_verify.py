@@ -28,7 +28,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
         tree.mkdir()
         (tree / "file").write_text("content")
         (tree / "other").write_text("content")
-        (tree / "twin").hardlink_to(tree / "file")
+        (tree / "copy").hardlink_to(tree / "file")
         (tree / "link").symlink_to("file")
         with (tree / "sparse").open("wb") as file:
             file.truncate(10_000_000)
@@ -71,7 +71,7 @@ CHANGES = {
     "not in the backup": ("other", lambda path: path.unlink()),
     "bytes became 3": ("other", lambda path: os.truncate(path, 3)),
     "the time of its last change": ("other", lambda path: os.utime(path, (5, 5))),
-    "no longer the same file": ("twin", part),
+    "no longer the same file": ("copy", part),
 }
 
 

@@ -68,7 +68,7 @@ def test_a_producer_that_somebody_kills_is_the_reason_that_is_given(site: Site) 
 def test_a_restic_that_hangs_is_ended_and_asked_once_more(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("module_utils.restic.standstill.STILL_SECONDS", 1)
+    monkeypatch.setattr("module_utils.restic.standstill.HUNG_SECONDS", 1)
     fake, hung = site.bin / "restic", site.root / "hung"
     # Its timers go on, as those of restic do.
     once = f"[ -e {hung} ] || {{ touch {hung}; printf half; while sleep 0.1; do printf .; done; }}"

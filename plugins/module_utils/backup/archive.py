@@ -80,7 +80,7 @@ class Archive:
 
 
 class NotWholeError(BackupError):
-    """One thing cannot come back as it was saved, and was left as it is; the rest can."""
+    """One item cannot be restored as it was saved, and was left as it is."""
 
 
 def open_archive(restic: Restic, wanted: str) -> Archive:

@@ -1,4 +1,4 @@
-"""Room on the disks that something will be written to, whichever disks they are."""
+"""Free space on the file systems that will be written to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def existing(path: Path) -> Path:
 
 def need_room(wanted: Iterable[tuple[Path, int]]) -> None:
     """`wanted` are places, which need not exist yet, and the bytes that go there. Raises
-    BackupError when a disk has less free than its places want together."""
+    BackupError when a file system has less free space than they need together."""
     disks: dict[int, tuple[Path, int]] = {}
     for path, size in wanted:
         place = existing(path)

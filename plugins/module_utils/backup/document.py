@@ -22,7 +22,7 @@ SHELLS = (["python3", "-c", PACKAGES], ["python", "-c", PACKAGES])
 
 
 def document(client: Any, contents: Contents, run: str, taken: str, tool: str) -> dict[str, Any]:
-    """What the plan asks for. `taken` is a UTC time, `tool` restic's version."""
+    """The document as data. `taken` is a UTC time, `tool` restic's version."""
     engine = client.version()
     return {
         "schema": 1,

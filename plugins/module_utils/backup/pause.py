@@ -1,4 +1,4 @@
-"""Databases save themselves; other writers stand still while their volume is read."""
+"""Databases write their dump; other writers are paused while their volume is read."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from ..docker_host import said_in
 from .contents import BackupError
 
 BGSAVE_SECONDS = 120.0
-# An engine that went away and comes back goes on with containers that stand still: it is awaited.
+# After a restart of the engine containers are still paused: wait for the engine.
 WAKE_TRIES = 300  # a fifth of a second apart
-# One process does both, so that nothing is paused after it was woken. It goes on without us.
+# One process does both, so that nothing is paused after the unpause. It survives this process.
 WAKE = r"""
 trap '' PIPE
 docker pause "$@" 2>&1 >/dev/null
@@ -34,14 +34,14 @@ done >/dev/null 2>&1
 
 @dataclass
 class Pause:
-    """Seconds is known when it is over."""
+    """The paused containers; `seconds` is set when they run again."""
 
     containers: tuple[str, ...]
     seconds: float = field(default=0.0)
 
 
 def flush_database(client: Any, name: str) -> bool:
-    """BGSAVE, waited for. False when the database does not do it for us (a password, say)."""
+    """Run BGSAVE and wait for it. False if the database refuses, as without its password."""
     container = client.containers.get(name)
 
     def ask(*words: str) -> str:
@@ -65,8 +65,8 @@ def flush_database(client: Any, name: str) -> bool:
 
 @contextlib.contextmanager
 def paused(containers: Sequence[str]) -> Iterator[Pause]:
-    """The containers stand still inside the `with` block, and go on after it whatever happens:
-    a process of its own pauses them, and wakes them as soon as this one ends, even by SIGKILL."""
+    """The containers are paused inside the `with` block. A process of its own pauses them, and
+    unpauses them as soon as this process ends, even by SIGKILL."""
     state = Pause(tuple(containers))
     if not containers:
         yield state
@@ -91,7 +91,7 @@ def paused(containers: Sequence[str]) -> Iterator[Pause]:
         state.seconds = time.monotonic() - began
     if guard.returncode:
         raise BackupError(
-            f"the engine went away while {names} stood still; start it, then `docker unpause "
+            f"the engine stopped while {names} were paused; start it, then `docker unpause "
             f"{names}` and run again"
         )
 

@@ -12,7 +12,7 @@ from .contents import BackupError
 
 @contextlib.contextmanager
 def alone(home: Path, run: str) -> Iterator[None]:
-    """The repository is nobody else's meanwhile. Raises BackupError."""
+    """Hold the repository's lock. Raises BackupError when it is taken."""
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = (home / "lock").open("a+", encoding="utf-8")

@@ -1,5 +1,5 @@
-"""Which snapshots belong together, and which to nothing any more. Pure: snapshots as restic lists
-them, oldest first, in; ids out."""
+"""Which snapshots belong to one backup, and which to none. Pure: takes snapshots as restic lists
+them, oldest first, and returns ids."""
 
 from __future__ import annotations
 

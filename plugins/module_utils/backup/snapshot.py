@@ -46,8 +46,8 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Quiet:
-    """A tree that was saved while its writers stood still: its snapshot, what moved nevertheless,
+class _PausedTree:
+    """A tree that was saved while its writers were paused: its snapshot, files that changed anyway,
     and what is told of it."""
 
     saved: Saved
@@ -69,7 +69,7 @@ class Backup:
     keep: Keep = field(default_factory=Keep)
 
     def plan(self) -> Plan:
-        """Look, and change nothing. Raises BackupError, ResticError."""
+        """What a backup would do. Changes nothing. Raises BackupError, ResticError."""
         self._refuse_nesting()
         snapshots = self.restic.snapshots() if self.restic.exists() else []
         held = images_held(snapshots)
@@ -90,7 +90,7 @@ class Backup:
         )
 
     def go(self) -> dict[str, Any]:
-        """Back up; the figures of it. Raises BackupError, ResticError: then nothing counts."""
+        """Back up; its figures. Raises BackupError, ResticError: then there is no backup."""
         began = time.monotonic()
         with alone(self.restic.home, self.run):
             plan = self.plan()
@@ -99,7 +99,7 @@ class Backup:
             free = [tree for tree in self.contents.trees if not (tree.databases or tree.writers)]
             busy = [tree for tree in self.contents.trees if tree.databases or tree.writers]
             images, warm = self._save_images(plan.missing, busy)
-            quiet = [self._save_quiet(tree, warm) for tree in busy]
+            quiet = [self._save_paused(tree, warm) for tree in busy]
             volumes = [item.saved for item in quiet]
             pauses = [item.told for item in quiet]
             files, torn = self._save_files(plan, free, volumes, pauses, warm)
@@ -152,7 +152,7 @@ class Backup:
             self.restic.progress("files, ahead")
             return images, [warming.result()] if warming else []
 
-    def _save_quiet(self, tree: Tree, warm: Sequence[Saved]) -> _Quiet:
+    def _save_paused(self, tree: Tree, warm: Sequence[Saved]) -> _PausedTree:
         """What changed since it was read ahead, while its writers stand still. Databases that have
         saved themselves and containers with calls write on: then it is watched for that."""
         self.restic.progress(f"{tree.kind} {tree.name}")
@@ -161,14 +161,14 @@ class Backup:
         watched = [tree] if flushed or tree.talking else []
         with paused(still) as pause:
             tags, before = [VOLUME, self.run], _survey(watched)
-            saved, torn = self._save_steady([tree.path], tags, _parent(warm), watched, before)
+            saved, torn = self._save_unpaused([tree.path], tags, _parent(warm), watched, before)
         told = {
             "volume": tree.name,
             "containers": still,
             "seconds": round(pause.seconds, 3),
             "saved_themselves": flushed,
         }
-        return _Quiet(saved, torn, told)
+        return _PausedTree(saved, torn, told)
 
     def _save_files(
         self,
@@ -185,9 +185,9 @@ class Backup:
             paths = [*(tree.path for tree in trees), str(folder)]
             tags = [FILES, self.run, *belonging]
             before = _survey(trees) if warm else plan.before
-            return self._save_steady(paths, tags, _parent(warm), trees, before)
+            return self._save_unpaused(paths, tags, _parent(warm), trees, before)
 
-    def _save_steady(
+    def _save_unpaused(
         self,
         paths: Sequence[str],
         tags: Sequence[str],
@@ -238,7 +238,7 @@ class Backup:
             shutil.rmtree(folder)
 
     def _whole(self, saved: Saved) -> Saved:
-        """A file that is gone is gone; one that is there and cannot be read makes no backup."""
+        """Ignore files that vanished. Raises BackupError for a file that cannot be read."""
         lost = [path for path in saved.unread if os.path.lexists(path)]
         if lost:
             self.restic.forget(saved.snapshot)

@@ -1,4 +1,4 @@
-"""What lies in a folder, and what moved while it was read. Links are never followed."""
+"""The files of a folder, and which of them changed while it was read. Follows no links."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Top floor first. Arrows go one way: a line imports only what stands beneath it.
 
-    repository  its questions and answers, one process each
+    repository  restic's commands and their results, one process each
     process     one restic process: password, retries, errors
-    standstill  a process that will never go on is ended
+    standstill  a process that hangs is killed
 """

@@ -1,4 +1,4 @@
-"""A restic process on one repository: started with its password, given up on, made sense of.
+"""Runs restic on one repository: password, retries, timeouts, error messages.
 
 Neither the password nor a remote repository's address (which may hold a password of its own) is
 ever an argument or in the environment: restic reads the one from its file, the other from memory.
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from .standstill import ended_when_still
+from .standstill import killed_when_hung
 
 T = TypeVar("T")
 
@@ -52,17 +52,17 @@ class ResticError(Exception):
     """restic did not do what was asked; the message says why and what to do."""
 
 
-class StillError(ResticError):
-    """restic hung, and was ended."""
+class HungError(ResticError):
+    """restic hung, and was killed."""
 
 
 class LockedError(ResticError):
-    """Somebody's lock is in the way, perhaps that of a process long gone."""
+    """The repository is locked, perhaps by a process that no longer runs."""
 
 
 @dataclass(frozen=True)
 class Done:
-    """How a restic ended: exit code, its lines of JSON, the others, and what it said besides."""
+    """The result of restic: exit code, lines of JSON, other output, and standard error."""
 
     code: int
     lines: list[dict[str, Any]]
@@ -113,7 +113,7 @@ class Repository:
         return bool(os.statvfs(self.path).f_flag & os.ST_RDONLY)
 
     def spawn(self, argv: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
-        """A restic that runs; its end and its words are the caller's to wait for."""
+        """Start restic. The caller waits for its end and reads its output."""
         kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
         env = kept | {"RESTIC_PROGRESS_FPS": "1", "LC_ALL": "C.UTF-8"}
         env |= (HASTE if argv[0] == "backup" else {}) | dict(self.environment)
@@ -173,7 +173,7 @@ class Repository:
             except LockedError:
                 if time.monotonic() > deadline:
                     raise
-            except StillError:  # what it could not say then, it says the second time
+            except HungError:  # what it could not say then, it says the second time
                 if hung:
                     raise
                 hung, deadline = True, time.monotonic() + LOCK_SECONDS
@@ -183,15 +183,15 @@ class Repository:
 
     @contextmanager
     def watched(self, process: subprocess.Popen[bytes]) -> Iterator[None]:
-        """Ends a restic that hangs, and raises StillError then. It may rightly wait for a server,
+        """Ends a restic that hangs, and raises HungError then. It may rightly wait for a server,
         and is left alone there."""
         if self.path is None:
             yield
             return
-        with ended_when_still(process) as still:
+        with killed_when_hung(process) as still:
             yield
         if still.is_set():
-            raise StillError(
+            raise HungError(
                 "restic stood still and was ended; see that the disk of "
                 f"{self.shown} has room, and run again. What was saved before stays valid"
             )

@@ -1,4 +1,4 @@
-"""restic, driven: one process per question, its answers as data, its refusals as sentences."""
+"""restic's commands: one process each, results as data, errors as sentences."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Saved:
 
 
 class Restic(Repository):
-    """One repository, and what can be asked of it."""
+    """The commands on one repository."""
 
     # The repository itself
 
@@ -155,7 +155,7 @@ class Restic(Repository):
             raise ResticError(self.sentence(answer))
 
     def forget(self, *snapshots: str) -> None:
-        """Forget snapshots; their room comes back with the next `prune`."""
+        """Forget snapshots; the next `prune` frees their space."""
         self.call("forget", *snapshots)
 
     def keep(self, tag: str, last: int, daily: int, weekly: int) -> None:
@@ -165,11 +165,11 @@ class Restic(Repository):
         self.call("forget", *which, *map(str, limits))
 
     def prune(self) -> None:
-        """Give back the room of what was forgotten."""
+        """Free the space of forgotten snapshots."""
         self.call("prune")
 
     def version(self) -> str:
-        """As restic says it."""
+        """restic's version."""
         done = subprocess.run(["restic", "version"], capture_output=True, text=True, check=True)
         return " ".join(done.stdout.split()[:2])
 

@@ -1,4 +1,4 @@
-"""A child process that will never go on is ended.
+"""A child process that hangs is killed.
 
 restic 0.14 can hang for good when its disk is full: it says nothing, and nothing but its timers
 ever runs again.
@@ -17,15 +17,15 @@ from pathlib import Path
 
 from .. import proc
 
-STILL_SECONDS = 60.0
-# Less than this in STILL_SECONDS is what timers do: restic's wake it each second, to no end.
+HUNG_SECONDS = 60.0
+# Less than this in HUNG_SECONDS is what timers do: restic's wake it each second, to no end.
 LEAST_SECONDS = 0.25  # of a processor
 LEAST_BYTES = 65536  # read and written
 
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What a process has done since its start, and whether it waits for a disk."""
+    """CPU and I/O of a process since its start, and whether it waits for a disk."""
 
     seconds: float
     moved: int
@@ -40,8 +40,8 @@ class _Work:
 
 
 @contextmanager
-def ended_when_still(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
-    """Kill the process when it has as good as not worked for STILL_SECONDS; the event tells that it
+def killed_when_hung(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
+    """Kill the process when it has as good as not worked for HUNG_SECONDS; the event tells that it
     was.
 
     One that waits for a disk, or keeps its processor, counts as one that works.
@@ -57,7 +57,7 @@ def ended_when_still(process: subprocess.Popen[bytes]) -> Iterator[threading.Eve
                 return
             if now.goes_on_from(seen):
                 seen, since = now, time.monotonic()
-            elif time.monotonic() - since >= STILL_SECONDS:
+            elif time.monotonic() - since >= HUNG_SECONDS:
                 still.set()
                 process.kill()
                 return

@@ -26,7 +26,7 @@ from .restore import starting_order
 BRANCH = "migration-livekit-v1"
 
 
-class Twin:
+class ScratchCopy:
     """The copy of one stack. `folder` holds its project and binds, below their old paths."""
 
     def __init__(self, client: Any, stack: str, folder: Path) -> None:
@@ -37,7 +37,7 @@ class Twin:
         self.name = f"{stack}-rehearsal"
 
     def renamed(self, name: str) -> str:
-        """The copy's word for a name of the stack's."""
+        """The copy's name for a name of the stack."""
         rest = name.removeprefix(self._stack)
         return f"{self.name}{rest}" if rest != name else f"{self.name}-{name}"
 
@@ -68,7 +68,7 @@ class Twin:
             for item in sorted(archive.containers, key=starting_order)
             if item["State"]["Running"] and STACK not in labels_of(item)
         ]
-        refuse_strangers(running)
+        refuse_foreign_urls(running)
         files = [tree for tree in archive.trees if tree.kind in ("project", "bind")]
         volumes = [tree for tree in archive.trees if tree.kind == "volume"]
         engine = Path(self._client.info()["DockerRootDir"])
@@ -137,7 +137,7 @@ class Twin:
         return f"{self._folder}{os.path.realpath(path)}" if path.startswith("/") else path
 
     def remove(self) -> bool:
-        """Nothing is left of it, nor of what was rehearsed on it; False when there was nothing."""
+        """Remove the copy and all that a rehearsal started on it. False if there was none."""
         found = False
         for label in (f"{PROJECT}={self.name}", f"{STACK}={self.name}"):
             chosen = {"label": label}
@@ -156,9 +156,9 @@ class Twin:
         return found
 
 
-def refuse_strangers(containers: Sequence[dict[str, Any]]) -> None:
-    """A copy calls its own server or nobody. Raises BackupError where an agent's LIVEKIT_URL leads
-    elsewhere: the copy would take the original's calls."""
+def refuse_foreign_urls(containers: Sequence[dict[str, Any]]) -> None:
+    """Raises BackupError if an agent's LIVEKIT_URL names no container of the stack: its copy would
+    take the original's calls."""
     names = {name for item in containers for name in aliases(item)}
     for item in containers:
         env = dict(entry.partition("=")[::2] for entry in item["Config"].get("Env") or ())
