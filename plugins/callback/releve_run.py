@@ -154,10 +154,9 @@ class CallbackModule(CallbackBase):
             self._failed(result, message_of(result.result), rescuable)
 
     def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
-        # A host that cannot be reached enters no rescue section.
         if not result.task.ignore_unreachable:
             said = f"{result.host.get_name()} cannot be reached: {message_of(result.result)}"
-            self._failed(result, shorten(said), False)
+            self._failed(result, shorten(said), False)  # no rescue section takes it
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         self._end(bool(stats.failures or stats.dark))

@@ -49,5 +49,5 @@ def test_a_record_that_is_written_until_now_is_judged(tmp_path: Path) -> None:
 def test_a_record_that_ended_earlier_fails_however_good_it_is(tmp_path: Path, age: int) -> None:
     code, said = judged(tmp_path, age)
     assert code != 0
-    assert "nobody watched what came after" in said
+    assert "nothing watched what came after" in said
     assert f"record ended {age}" in said or f"record ended {age + 1}" in said

@@ -31,7 +31,7 @@ def refusal(playbook: Playbook, options: Mapping[str, Any]) -> tuple[str, str] |
     there = phases(playbook)
     for option in ("tags", "skip_tags"):
         unknown = {*(options.get(option) or ())} - there - ANSIBLES_OWN
-        if unknown:
+        if unknown and (there or option == "tags"):  # else it runs as a whole all the same
             flag = f"--{option.replace('_', '-')}"
             return (
                 f"{flag} {','.join(sorted(unknown))}: this playbook has no such phase; "
