@@ -18,7 +18,7 @@ from releve.upgrade.cli import upgrade_code
 if TYPE_CHECKING:  # typer has its own click, under a name that is not for us to import
     from typer._click.core import Command, Context
 
-PARTS = ("gateway", "probe", "report")
+PARTS = ("gateway", "probe", "report", "rollout")
 
 
 class Lazy(TyperGroup):

@@ -10,6 +10,9 @@ from typing import Any
 
 import aiohttp
 
+from releve import unix_http
+from releve.unix_http import Unanswered
+
 ANSWER_SECONDS = 5.0
 EVENT_SECONDS = 30.0
 """Three times what the gateway lets pass without a word to a listener."""
@@ -26,29 +29,26 @@ class Client:
     def __init__(self, socket: Path) -> None:
         self._socket = socket
 
-    def _session(self, read_seconds: float) -> aiohttp.ClientSession:
-        connector = aiohttp.UnixConnector(str(self._socket))
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=read_seconds)
-        return aiohttp.ClientSession("http://gateway", connector=connector, timeout=timeout)
-
     async def ask(self, method: str, path: str, body: object = None) -> Any:
         """The decoded JSON answer."""
         try:
-            async with (
-                self._session(ANSWER_SECONDS) as session,
-                session.request(method, path, json=body) as answer,
-            ):
-                content = await answer.json()
-                if answer.status != 200:
-                    raise Refused(content["error"])
-                return content
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            status, content = await unix_http.ask(
+                self._socket, method, path, body, seconds=ANSWER_SECONDS
+            )
+        except Unanswered as error:
             raise self._away(error) from error
+        if status != 200:
+            raise Refused(content["error"])
+        return content
 
     async def events(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         """Kind and content of every event from now on, a `state` first and every 10 s."""
         try:
-            async with self._session(EVENT_SECONDS) as session, session.get("/events") as answer:
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=EVENT_SECONDS)
+            async with (
+                unix_http.session(self._socket, timeout) as session,
+                session.get("/events") as answer,
+            ):
                 if answer.status != 200:
                     raise Refused((await answer.json())["error"])
                 kind = ""
