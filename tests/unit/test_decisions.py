@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from releve.gateway import policy
@@ -21,7 +21,9 @@ BLUE = frozenset({"blue"})
 BOTH = frozenset(COLOURS)
 NOW = Moment(1000.0, 1.7e9)
 
-weights = st.integers(0, 100).map(lambda green: Weights(100 - green, green))
+weights = (st.sampled_from([0, 100]) | st.integers(0, 100)).map(
+    lambda green: Weights(100 - green, green)
+)
 colours = st.frozensets(st.sampled_from(COLOURS))
 cordons = st.dictionaries(st.sampled_from(COLOURS), st.booleans())
 names = st.sampled_from(["rollout 1", "rollout 2", "operator"])
@@ -39,6 +41,11 @@ tenures = st.builds(
     Tenure, st.integers(1, 5), names, st.just("why"), st.just(1.6e9), st.none() | leases
 )
 decisions = st.builds(Decision, rules, tenures | st.just(Tenure()))
+leased = st.builds(
+    lambda decision, lease: replace(decision, tenure=replace(decision.tenure, lease=lease)),
+    decisions,
+    leases,
+)
 wanted = st.builds(
     Change,
     names,
@@ -50,6 +57,11 @@ wanted = st.builds(
     st.none() | st.floats(1, 100),
     st.none() | otherwise,
     st.booleans(),
+)
+
+LED_TO_GREEN = Decision(
+    Rules(Weights(0, 100), frozenset(), BLUE),
+    Tenure(1, "rollout 1", "", 1.6e9, Lease(15, 1000.0, Otherwise(Weights(100, 0)))),
 )
 
 
@@ -102,12 +114,13 @@ def test_no_colour_gets_weight_that_nobody_serves(
         assert epochs.decide(now, change, serving, NOW).rules == said
 
 
-@given(decisions, st.floats(1, 100), colours)
+@given(leased, st.floats(1, 100), colours)
 def test_a_renewal_is_never_refused_for_workers_that_are_away(
     now: Decision, seconds: float, serving: frozenset
 ) -> None:
     held = now.tenure
-    assume(held.lease is not None)
+    assume(held.epoch)
+    assert held.lease is not None
     beat = Change(held.by, held.epoch, lease_seconds=seconds)
     decided = epochs.decide(now, beat, serving, NOW)
     assert decided.rules == now.rules
@@ -148,11 +161,11 @@ def test_a_lease_ends_in_time_and_by_the_next_epoch(now: Decision, serving: froz
         epochs.decide(over, late, serving, NOW)
 
 
-@given(decisions, colours, st.text(min_size=1, max_size=10))
+@example(LED_TO_GREEN, frozenset({"green"}), "room")
+@given(leased, colours, st.text(min_size=1, max_size=10))
 def test_after_a_lease_no_room_is_silent_while_somebody_who_had_rooms_is_there(
     now: Decision, serving: frozenset, room: str
 ) -> None:
-    assume(now.tenure.lease is not None)
     over = epochs.lease_over(now, serving, Moment(2000.0, 1.7e9))
     assert over is not None
     able = {

@@ -244,6 +244,20 @@ async def test_a_lease_lives_over_a_restart_or_ends_at_it(
             assert (await put(gateway, epoch=7, lease_seconds=15))[0] == 200
 
 
+async def test_a_lease_that_ran_out_is_over_before_any_worker_is_let_in(
+    config: GatewayConfig, server: StandInServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(config, server) as gateway:
+        fields = {"weights": GREEN_ALONE, "allow_unserved": True}
+        await put(gateway, epoch=1, lease_seconds=15, otherwise=BACK, **fields)
+    await until(lambda: all(item.closed for item in server.connections.values()))
+    server.connections.clear()
+    clock.ahead = 16
+    monkeypatch.setattr(in_force.Rulebook, "run", lambda _self: asyncio.Event().wait())
+    async with running(config, server) as gateway:
+        assert (await gateway.state())["weights"] == BLUE_ALONE
+
+
 async def test_a_gateway_that_is_relieved_loses_no_decision(
     config: GatewayConfig, server: StandInServer
 ) -> None:
