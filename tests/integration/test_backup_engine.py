@@ -404,27 +404,27 @@ def test_a_copy_to_rehearse_on_shares_nothing_with_the_stack_and_goes_again(
     monkeypatch.setattr("module_utils.restore.scratch_copy.await_registration", lambda agent: None)
     stack.backup("run1")
     before = shape(stack.container)
-    copy = ScratchCopy(stack.client, stack.name, stack.restic.home / "rehearsal")
+    scratch = ScratchCopy(stack.client, stack.name, stack.restic.home / "rehearsal")
     archive = open_archive(stack.restic, "latest")
     try:
-        copy.make(archive, "agent")
-        assert copy.exists()
+        scratch.make(archive, "agent")
+        assert scratch.exists()
         mark = stack.restic.home / "rehearsal" / ".whole"
         mark.rename(mark.with_name("x"))
-        assert not copy.exists(), "of a run that was killed: it is made anew"
+        assert not scratch.exists(), "of a run that was killed: it is made anew"
         copy = stack.client.containers.get(f"{stack.name}-rehearsal_agent_1")
-        assert list(copy.attrs["NetworkSettings"]["Networks"]) == [f"{copy.name}_default"]
+        assert list(copy.attrs["NetworkSettings"]["Networks"]) == [f"{scratch.name}_default"]
         sources = {mount["Source"] for mount in copy.attrs["Mounts"]}
         assert not sources & {mount["Source"] for mount in stack.container.attrs["Mounts"]}
-        assert copy.labels["com.docker.compose.project"] == copy.name
+        assert copy.labels["com.docker.compose.project"] == scratch.name
         assert Path(copy.labels["com.docker.compose.project.working_dir"]).is_dir()
-        there = Path(stack.client.volumes.get(f"{copy.name}_data").attrs["Mountpoint"])
+        there = Path(stack.client.volumes.get(f"{scratch.name}_data").attrs["Mountpoint"])
         assert (there / "session.json").stat().st_uid == 10001
         (there / "session.json").write_text("rehearsed")
     finally:
-        assert copy.remove()
-    assert not copy.remove(), "nothing is left"
-    assert not copy.exists()
+        assert scratch.remove()
+    assert not scratch.remove(), "nothing is left"
+    assert not scratch.exists()
     assert not (stack.restic.home / "rehearsal").exists()
     assert (stack.volume / "session.json").read_text() == "{}"
     assert shape(stack.container) == before

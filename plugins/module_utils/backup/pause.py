@@ -91,7 +91,7 @@ def paused(containers: Sequence[str]) -> Iterator[Pause]:
         state.seconds = time.monotonic() - began
     if guard.returncode:
         raise BackupError(
-            f"the engine stopped while {names} were paused; start it, then `docker unpause "
+            f"the engine went away while {names} stood still; start it, then `docker unpause "
             f"{names}` and run again"
         )
 
