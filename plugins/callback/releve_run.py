@@ -40,12 +40,11 @@ description:
   - The run is known as soon as C(set_fact) sets C(releve_run_dir). From then on steps and failures
     are written under its C(evidence) directory. In check mode nothing is written.
   - At the end C(end.json) is written, C(releve report write) makes the report, and the last line
-    says what happened and what to do next.
+    tells the end and the next command.
   - A run that could do nothing is refused where it begins and exits with 2, as where no host is in
     the play's group, or C(--tags) names a phase that the playbook does not have.
-  - What Ansible says is on the console when it says it, through a pipe too.
-  - Further facts it reads are C(releve_rolled_back), C(releve_waiting), C(releve_reason),
-    C(releve_next) (what to do next) and C(releve_end_monotonic) (the target's clock at the end).
+  - Further facts it reads are C(releve_rolled_back), C(releve_waiting), C(releve_superseded),
+    C(releve_reason), C(releve_next) and C(releve_end_monotonic) (the target's clock at the end).
 requirements:
   - C(callbacks_enabled = releve_run)
   - the releve package, in the Python environment that runs Ansible
@@ -55,12 +54,12 @@ _FACTS = {
     "releve_run_dir",
     "releve_rolled_back",
     "releve_waiting",
+    "releve_superseded",
     "releve_reason",
     "releve_next",
     "releve_end_monotonic",
 }
-_REPORT_SECONDS = 60
-_REFUSED = 2  # exit code, as for a host that failed
+_REPORT_SECONDS, _REFUSED = 60, 2  # the exit code is that of a host that failed
 
 
 def ancestors(task: Task) -> Iterator[tuple[Block, str]]:
@@ -220,6 +219,7 @@ class CallbackModule(CallbackBase):
             interrupted=self._interrupt.seen,
             rolled_back=bool(facts.get("releve_rolled_back")),
             waiting=bool(facts.get("releve_waiting")),
+            superseded=bool(facts.get("releve_superseded")),
             reason=facts.get("releve_reason"),
         )
         page = None

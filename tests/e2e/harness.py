@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
     },
     "media_probe_connect_row": 1,
     "media_probe_connect_at_once": 2,
-    "media_probe_compare_limits": {"slower_ms_max": 2500},
+    "rollout_compare_limits": {"slower_ms_max": 2500},
     "media_probe_connect_limits": {"join_s_max": 30, "agent_audio_s_max": 30},
     "media_probe_network_cut_seconds": 1,
     "media_probe_network_limits": {
@@ -57,9 +57,10 @@ SETTINGS: dict[str, Any] = {
     "sentinels_before_seconds": 20,
     "cores_free_min": 0,  # other tests run beside it
     "memory_free_min_mb": 0,
-    "canary_percent": 50,
-    "canary_seconds": 6,
-    "bake_seconds": 6,
+    "rollout_schedule": [
+        {"weight": 50, "seconds": 6, "compare": True},
+        {"weight": 100, "seconds": 6},
+    ],
     # Each call is a process of blue's, beside other tests; a new room is there half of the time.
     "sentinels_calls": 1,
     "sentinels_every": 30.0,

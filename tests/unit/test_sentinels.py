@@ -15,7 +15,9 @@ PLAY = """
   gather_facts: false
   tasks:
     - ansible.builtin.include_role: {name: media_probe, tasks_from: sentinels_outlast}
-      vars: {canary_seconds: 60, bake_seconds: 300, stack: x}
+      vars:
+        rollout_schedule: [{weight: 9, seconds: 60}, {weight: 100, seconds: 300}]
+        stack: x
 """
 
 
@@ -36,7 +38,6 @@ def test_the_inventories_that_are_delivered_let_them_stay(inventory: str) -> Non
     pace = yaml.safe_load(
         (ROOT / "inventories" / inventory / "group_vars/eloquence/pace.yml").read_text()
     )
-    watched = (
-        pace.get("sentinels_before_seconds", 60) + pace["canary_seconds"] + pace["bake_seconds"]
-    )
+    steps = sum(step["seconds"] for step in pace["rollout_schedule"])
+    watched = pace.get("sentinels_before_seconds", 60) + steps
     assert pace["sentinels_max_seconds"] >= watched + 300

@@ -56,7 +56,7 @@ def test_a_setting_has_type_default_and_choices(tmp_path: Path) -> None:
         ("sentinel_calls", "sentinels_calls"),
         ("backup_repo", "backup_repository"),
         ("stack_name", "stack"),
-        ("canary_second", "canary_seconds"),
+        ("rollout_shedule", "rollout_schedule"),
     ],
 )
 def test_a_name_that_nobody_reads_is_refused_with_the_nearest(name: str, nearest: str) -> None:

@@ -128,6 +128,7 @@ def end(
     interrupted: bool = False,
     rolled_back: bool = False,
     waiting: bool = False,
+    superseded: bool = False,
     reason: str | None = None,
 ) -> End:
     """Close the journal and judge the run. `reason` is the playbook's own, if it gave one."""
@@ -141,7 +142,8 @@ def end(
         return End("failed", "interrupted", seconds)
     cause = journal.cause()
     said = reason or (cause.message if cause else "Ansible stopped with the error above")
-    verdict = "rolled_back" if rolled_back else "waiting" if waiting else "failed"
+    verdicts = {"rolled_back": rolled_back, "waiting": waiting, "superseded": superseded}
+    verdict = next((name for name, is_so in verdicts.items() if is_so), "failed")
     return End(verdict, shorten(said), seconds)
 
 
@@ -196,6 +198,8 @@ def last_line(
         next_step = f"mend it, then releve report write {Path(page).parent}"
     elif ended.verdict == "rolled_back":
         line, next_step = f"ROLLED BACK · {ended.reason}", next_step or mended
+    elif ended.verdict == "superseded":
+        line, next_step = f"SUPERSEDED · {ended.reason}", next_step or mended
     elif ended.verdict == "waiting":
         line = f"WAITING · {ended.reason}"
         next_step = next_step or f"when it is quieter, {again}; {back} goes back"

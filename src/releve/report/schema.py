@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Colour = Literal["blue", "green"]
-Verdict = Literal["pass", "rolled_back", "failed", "waiting"]
+Verdict = Literal["pass", "rolled_back", "failed", "waiting", "superseded"]
 Outcome = Literal["ok", "changed", "failed", "skipped"]
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]

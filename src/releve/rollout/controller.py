@@ -124,7 +124,7 @@ class Controller:
         if what.event in WITH_GATES:
             facts["gates"] = {name: asdict(answer) for name, answer in self._gates.items()}
         if what.event == "moved":
-            facts["weight"] = self._state.weight
+            facts |= {"weight": self._state.weight, "ms": self._lease.took_ms}
         entry = journal.happened(what.event, facts)
         self._unwritten.append(entry)
         why = self._write_down()

@@ -25,6 +25,7 @@ class Lease:
     heard: the gateway's last word, None where it is away. trouble: why it does not do what is
     wanted. refused: what it refused because nobody serves a colour; wrong: what it said makes no
     sense, and its sentence. unserved_since: when the new colour lost its last worker.
+    took_ms: how long the gateway took for the last move of weights.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Lease:
         self.refused: Wanted | None = None
         self.wrong: tuple[Wanted | None, str] | None = None
         self.unserved_since: float | None = None
+        self.took_ms: float | None = None
         self._plan = plan
         self._gateway = gateway
         self._state = state
@@ -90,14 +92,17 @@ class Lease:
         state = self._state()
         assert self.heard is not None
         assert state.epoch is not None
-        if want.weights != self.heard.decision.weights:
-            self._open_rooms()
+        moves = want.weights != self.heard.decision.weights
+        if moves:
+            self._open_rooms(f"{self._plan.id}-{state.step}{'-back' if want.back else ''}")
         why = f"step {state.step} of {len(self._plan.schedule)}"
         if want.back:
             why = f"goes back: {state.reason}"
         asked = time.monotonic()
         self._hear(await self._gateway.put(state.epoch, want, why, self.heard.fallback))
         self._renewed = asked
+        if moves:
+            self.took_ms = round((time.monotonic() - asked) * 1000, 3)
 
     async def _after_refusal(self, want: Wanted | None, error: Refused) -> None:
         """Find out what is in force instead, and hold that while it is ours."""
@@ -120,10 +125,10 @@ class Lease:
         elif self.unserved_since is None:
             self.unserved_since = time.monotonic()
 
-    def _open_rooms(self) -> None:
-        """New rooms of ours open around what is about to be moved."""
+    def _open_rooms(self, moment: str) -> None:
+        """New rooms of ours open around what is about to be moved; `moment` is its id."""
         if self._plan.moments is not None:
             try:
-                self._plan.moments.touch()
+                self._plan.moments.write_text(moment, encoding="ascii")
             except OSError as error:
                 log.warning("no rooms open around this", extra={"why": str(error)})

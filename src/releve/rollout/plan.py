@@ -107,7 +107,7 @@ class Plan(Part):
     socket: Path = Field(description="the gateway's admin socket")
     record: Path = Field(description="the sentinels' record")
     moments: Path | None = Field(
-        default=None, description="touched before weights are moved: new rooms open around it"
+        default=None, description="gets an id before weights are moved: new rooms open around it"
     )
     since: float | None = Field(
         default=None, description="monotonic seconds from which the record counts; else the start"

@@ -11,6 +11,8 @@ from releve.rollout.state import WATCHED, Answer, Answered, State
 
 AGAIN_SECONDS = 60.0
 """Between two looks of the comparison probe while weights are held: each calls both agents."""
+BURST_SECONDS = 8.0
+"""From a move of weights to the first look: the rooms opened around it have started by then."""
 
 
 Wish = Literal["approve", "pause", "resume"]
@@ -164,7 +166,7 @@ def look_due(plan: Plan, state: State, now: float) -> int | None:
     if plan.comparison is None or state.moved is None or state.phase not in WATCHED:
         return None
     answer = compared(plan, state)
-    if answer is None:
+    if answer is None and now >= state.moved + BURST_SECONDS:
         return len(state.looks)
     again = answer == "inconclusive" and state.phase == "holding"
     if again and now >= state.looks[-1].t + AGAIN_SECONDS:
