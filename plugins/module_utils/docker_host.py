@@ -24,13 +24,13 @@ def docker_client(module: Any) -> Any:
     return client
 
 
-def said_in(container: Any, argv: Sequence[str]) -> str | None:
+def said_in(container: Any, argv: Sequence[str], **how: Any) -> str | None:
     """What a program prints in a container; None when it fails, or the container runs none just
-    now because it is paused, starts again or has ended."""
+    now because it is paused, starts again or has ended. `how` goes to the SDK's `exec_run`."""
     from docker.errors import APIError
 
-    try:
-        code, output = container.exec_run(list(argv), stderr=False)
+    try:  # a warning would spoil what it prints
+        code, output = container.exec_run(list(argv), stderr=False, **how)
     except APIError:
         return None
     return output.decode(errors="replace").strip() if code == 0 else None

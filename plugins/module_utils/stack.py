@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 from .cgroup import memory_folder
+from .docker_host import said_in
+from .interpreter import Interpreter, interpreters
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
@@ -28,7 +31,16 @@ class StackError(Exception):
 class Stack:
     """One environment on one Docker host, through a `docker.DockerClient`."""
 
-    def __init__(self, client: Any, stack: str, server_service: str, agent_service: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        stack: str,
+        server_service: str,
+        agent_service: str,
+        of: Callable[[int], Iterable[Interpreter]] = interpreters,
+    ) -> None:
+        """`of` tells the Pythons of a container by its first process."""
+        self._interpreters = of
         self._client = client
         self._stack = stack
         self._services = {"server": server_service, "blue": agent_service}
@@ -108,7 +120,8 @@ class Stack:
 
     def _server(self, container: Any, network: str) -> dict[str, Any]:
         found = self._describe(container, network) or {}
-        said = self._exec(container, [container.attrs["Path"], "--version"])
+        running = container.attrs["State"]["Running"]
+        said = said_in(container, [container.attrs["Path"], "--version"]) if running else None
         match = re.search(r"(\d+\.\d+\.\d+\S*)", said or "")
         return found | {
             "version": f"v{match.group(1)}" if match else None,
@@ -128,18 +141,31 @@ class Stack:
                 f"{container.name} has a LIVEKIT_URL that is no address, {url!r} ({error}); set "
                 "it to ws://<host>:<port> there"
             ) from error
-        packages = None
-        if found["running"]:
-            said = self._exec(container, ["python3", "-c", VERSIONS])
-            packages = json.loads(said) if said else None
         return found | {
             "url": url,
             "scheme": parts.scheme,
             "server_host": parts.hostname,
             "server_port": port or (443 if parts.scheme in ("wss", "https") else 80),
-            "packages": packages,
+            "packages": self._packages(container) if found["running"] else None,
             "memory_cgroup": memory_folder(container.attrs["State"]["Pid"]),
         }
+
+    def _packages(self, container: Any) -> dict[str, str] | None:
+        """LiveKit's packages as the worker sees them; None where no Python that runs has any.
+
+        Asked from the worker's own interpreter: `python3` on PATH may be another one.
+        """
+        for one in self._interpreters(container.attrs["State"]["Pid"]):
+            said = said_in(
+                container,
+                [one.program, "-c", VERSIONS],
+                environment=one.env,
+                workdir=one.cwd,
+                user=one.user,
+            )
+            if said and "livekit-agents" in (packages := dict(json.loads(said))):
+                return packages
+        return None
 
     def _volumes(self) -> list[dict[str, str]]:
         found = self._client.volumes.list(filters={"label": f"{PROJECT}={self._stack}"})
@@ -148,13 +174,6 @@ class Stack:
     @staticmethod
     def _env(container: Any) -> dict[str, str]:
         return dict(item.partition("=")[::2] for item in container.attrs["Config"]["Env"] or ())
-
-    @staticmethod
-    def _exec(container: Any, argv: list[str]) -> str | None:
-        if not container.attrs["State"]["Running"]:
-            return None
-        code, output = container.exec_run(argv, stderr=False)  # a warning would spoil the JSON
-        return output.decode(errors="replace") if code == 0 else None
 
     def keys(self) -> tuple[str, str] | None:
         """API key and secret as blue's environment holds them, or None."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from module_utils.interpreter import Interpreter
 from module_utils.stack import Stack, StackError
 
 KEY, SECRET = "APIkey123", "a-secret-that-nobody-may-read"
@@ -21,8 +23,10 @@ def container(
     running = changed.get("running", True)
     networks = changed.get("networks", {"eloquence_default": f"172.18.0.{len(name)}"})
 
-    def exec_run(argv: list[str], stderr: bool = True) -> tuple[int, bytes]:
+    def exec_run(argv: list[str], stderr: bool = True, **how: Any) -> tuple[int, bytes]:
         assert running, "Docker refuses to run a command in a container that is not running"
+        if argv[0] in changed.get("others", ()):  # a Python that is not the worker's
+            return 0, b"{}"
         noise = "warning: something is old\n" if stderr else ""
         return (126, b"no such file") if said is None else (0, (noise + said).encode())
 
@@ -68,7 +72,10 @@ def agent(name: str = "eloquence-agent-1", **changed: Any) -> SimpleNamespace:
     return container(name, labels, said, **({"env": env} | changed))
 
 
-def stack(*containers: SimpleNamespace) -> Stack:
+WORKER = Interpreter("/app/.venv/bin/python", "/app", "10001:10001", {"VIRTUAL_ENV": "/app/.venv"})
+
+
+def stack(*containers: SimpleNamespace, pythons: Sequence[Interpreter] = (WORKER,)) -> Stack:
     def listed(filters: dict[str, list[str]], all: bool = False) -> list[SimpleNamespace]:
         wanted = [label.partition("=")[::2] for label in filters["label"]]
         return [
@@ -84,7 +91,7 @@ def stack(*containers: SimpleNamespace) -> Stack:
     client = SimpleNamespace(
         containers=SimpleNamespace(list=listed), volumes=SimpleNamespace(list=volumes)
     )
-    return Stack(client, "eloquence", "livekit", "agent")
+    return Stack(client, "eloquence", "livekit", "agent", lambda pid: pythons)
 
 
 def all_match(labels: dict[str, str], wanted: list[Any]) -> bool:
@@ -121,6 +128,14 @@ def test_versions_are_those_that_run_and_warnings_do_not_spoil_them() -> None:
 def test_versions_that_cannot_be_asked_are_unknown() -> None:
     read = stack(server(said=None), agent(said=None)).read()
     assert (read["server"]["version"], read["blue"]["packages"]) == (None, None)
+
+
+def test_a_python_without_livekit_agents_tells_nothing_of_the_worker() -> None:
+    supervisor = Interpreter("/usr/bin/python3", "/", "0:0", {})
+    blue = agent(others=["/usr/bin/python3"])
+    read = stack(server(), blue, pythons=[supervisor, WORKER]).read()
+    assert read["blue"]["packages"] == {"livekit-agents": "0.7.2", "livekit": "0.11.1"}
+    assert stack(server(), blue, pythons=[supervisor]).read()["blue"]["packages"] is None
 
 
 def test_relèves_own_containers_are_found_even_when_they_do_not_run() -> None:
