@@ -34,3 +34,15 @@ def said_in(container: Any, argv: Sequence[str], **how: Any) -> str | None:
     except APIError:
         return None
     return output.decode(errors="replace").strip() if code == 0 else None
+
+
+def post(client: Any, path: str, body: dict[str, Any], **params: str) -> dict[str, Any]:
+    """What the engine answers to a body as its API takes it. Raises docker's errors.
+
+    The SDK builds bodies of its own from options it knows; an inspected container has more.
+    """
+    api = client.api
+    url = f"{api.base_url}/v{api.api_version}/{path}"
+    answer = api.post(url, params=params, json=body)
+    api._raise_for_status(answer)
+    return dict(answer.json()) if answer.content else {}

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..backup.contents import labels_of
+from ..docker_host import post
 from ..stack import SERVICE
 
 REHEARSAL = "releve.rehearsal"
@@ -17,21 +18,10 @@ class Launcher:
 
     def __init__(self, client: Any) -> None:
         self._client = client
-        self._api = client.api
 
     def create(self, name: str, body: dict[str, Any]) -> str:
-        """The id of a new container, not started. Raises docker's errors.
-
-        The SDK builds a body of its own from options it knows; a saved one knows more.
-        """
-        return str(self.post("containers/create", body, name=name)["Id"])
-
-    def post(self, path: str, body: dict[str, Any], **params: str) -> dict[str, Any]:
-        """What the engine answers."""
-        url = f"{self._api.base_url}/v{self._api.api_version}/{path}"
-        answer = self._api.post(url, params=params, json=body)
-        self._api._raise_for_status(answer)
-        return dict(answer.json()) if answer.content else {}
+        """The id of a new container, not started. Raises docker's errors."""
+        return str(post(self._client, "containers/create", body, name=name)["Id"])
 
     def isolated_network(self, name: str) -> Any:
         """A network without a way out."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..backup.archive import Archive, NotWholeError
 from ..backup.contents import BackupError, Image, Tree, containers_of, labels_of
+from ..docker_host import post
 from ..stack import COLOUR, PROJECT, SERVICE, STACK
 from .launch import Launcher, endpoints, exact
 from .put_back import put_back
@@ -165,7 +166,7 @@ class Restore:
             for key in ("Driver", "EnableIPv6", "IPAM", "Internal", "Attachable", "Options")
         }
         body |= {"Name": saved["Name"], "Labels": saved.get("Labels") or {}, "CheckDuplicate": True}
-        return lambda: self._launcher.post("networks/create", body)
+        return lambda: post(self._client, "networks/create", body)
 
     def _volumes(self) -> list[Step]:
         here = {item.name for item in self._client.volumes.list()}
@@ -243,7 +244,7 @@ class Restore:
             made = self._launcher.create(name, body)
             for network, settings in list(endpoints(saved).items())[1:]:
                 body = {"Container": made, "EndpointConfig": settings}
-                self._launcher.post(f"networks/{network}/connect", body)
+                post(self._client, f"networks/{network}/connect", body)
 
         return replace
 
