@@ -28,8 +28,9 @@ class ImageError(RuntimeError):
 class Wanted:
     """One image. `source` is the digest of what it is built from.
 
-    With `pull`, a reference in a registry, others make it too: any local image of its name will do.
-    `network`: its build installs packages of the distribution.
+    With `pull`, a reference in a registry, others make it too: any local image of its name will do,
+    or with `newest` one that no registry can give. `network`: its build installs packages of the
+    distribution.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Wanted:
     context: Path | None = None
     buildargs: Mapping[str, str] = field(default_factory=dict)
     network: bool = False
+    newest: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,10 @@ def registry_of(reference: str) -> str:
 
 
 def split_tag(reference: str) -> tuple[str, str]:
-    """(repository, tag), the tag being `latest` where none is given."""
+    """(repository, tag or digest), the tag being `latest` where none is given."""
+    if "@" in reference:
+        repository, _, digest = reference.partition("@")
+        return repository, digest
     match = re.fullmatch(r"(?P<repository>.+?)(?::(?P<tag>[\w.-]+))?", reference)
     if match is None:
         raise ImageError(f"{reference!r} is not an image name")
@@ -144,6 +149,7 @@ class Images:
         self.not_found = not_found
         self.failures = failures
         self.out_of_reach: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
         self.clock = clock
 
     def here(self, wanted: Wanted) -> Found | None:
@@ -174,7 +180,8 @@ class Images:
                 if "error" in line:
                     raise ImageError(f"{wanted.pull} does not arrive: {line['error']}")
             image = self.client.images.get(wanted.pull)
-        except self.not_found:
+        except self.not_found as error:
+            self.refused[wanted.pull] = str(getattr(error, "explanation", None) or error)
             return None
         except self.failures as error:
             reason = getattr(error, "explanation", None) or error
@@ -220,6 +227,8 @@ class Images:
         `dry` answers what would be done, with no id, and touches nothing.
         """
         found = self.here(wanted)
+        if found and wanted.newest and not dry and not self._made_here(wanted):
+            found = self.pull(wanted) or found
         if found:
             return found
         if dry:
@@ -232,6 +241,11 @@ class Images:
             )
             return Found(wanted.name, how, None, [], 0.0) if how else None
         return self.pull(wanted) or (self.build(wanted) if wanted.context else None)
+
+    def _made_here(self, wanted: Wanted) -> bool:
+        """Whether no registry has it: an id, or an image that was built here by us."""
+        labels = self.client.images.get(wanted.name).labels
+        return wanted.name.startswith("sha256:") or SOURCE_LABEL in labels
 
     @staticmethod
     def _found(wanted: Wanted, how: str, image: Any, seconds: float) -> Found:

@@ -28,7 +28,9 @@ options:
   images:
     description:
       - By short name, a dictionary with C(name) (repository and tag) and, where a registry has it,
-        C(pull) (the reference there). C(network) lets its build reach one. Other keys are not read.
+        C(pull) (the reference there). C(network) lets its build reach one. With
+        C(newest) the registry is asked also where an image of that name is here, which is used
+        where the registry gives none. Other keys are not read.
     type: dict
     required: true
   digests:
@@ -73,6 +75,10 @@ missing:
   description: Short names that are neither here nor in a registry, and have no context.
   type: list
   elements: str
+  returned: success
+refused:
+  description: References that a registry does not give, each with its reason.
+  type: dict
   returned: success
 out_of_reach:
   description: Registries that cannot be reached, each with the reason.
@@ -126,6 +132,7 @@ def main():
                 context=Path(context) if context else None,
                 buildargs=asked["buildargs"],
                 network=image.get("network", False),
+                newest=image.get("newest", False),
             )
             found[short] = images.ensure(wanted, dry=module.check_mode)
     except (ImageError, OSError, *failures) as error:
@@ -135,6 +142,7 @@ def main():
         images={short: asdict(image) for short, image in found.items() if image},
         missing=[short for short, image in found.items() if not image],
         out_of_reach=images.out_of_reach,
+        refused=images.refused,
     )
 
 

@@ -36,12 +36,16 @@ options:
   shares:
     description: Shares of a processor, where they are to be others than the definition's.
     type: int
-  trial:
-    description: Start a hardened container once for C(--help), without network or writing.
+  only_look:
+    description:
+      - Answer as in check mode; but a hardened container of an image that was not built here is
+        started once for C(--help), without network or writing.
     type: bool
     default: false
 attributes:
-  check_mode: {support: full, description: Answers all but I(trial) and changes nothing.}
+  check_mode:
+    support: full
+    description: Changes nothing. Files to mount may be those of a step that has not been.
 author: [Relève]
 """
 
@@ -55,7 +59,7 @@ EXAMPLES = r"""
     release: {image: "registry.example/agent:1.1.3", environment: {OPENAI_MODEL: gpt-4o}}
     image: registry.example/agent:1.1.3
     gateway_url: ws://dispatch-gateway:7891
-  check_mode: true
+    only_look: true
 """
 
 RETURN = r"""
@@ -77,11 +81,12 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.docker_host import docker_client
+from ansible.module_utils.images import SOURCE_LABEL
 from ansible.module_utils.release import redaction
 from ansible.module_utils.release.container import Container
 from ansible.module_utils.release.definition import Place
 from ansible.module_utils.release.difference import as_evidence, told
-from ansible.module_utils.release.preflight import Engine
+from ansible.module_utils.release.preflight import Engine, Looked
 from ansible.module_utils.release.wanted import ReleaseError, read
 
 
@@ -98,7 +103,7 @@ def main() -> None:
             "gateway_url": {"type": "str", "required": True},
             "hardened_user": {"type": "str"},
             "shares": {"type": "int"},
-            "trial": {"type": "bool", "default": False},
+            "only_look": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )
@@ -112,15 +117,14 @@ def main() -> None:
     try:
         release = read(asked["release"])
         looked = Engine(client, NotFound).look(
-            asked["source"], asked["image"] or None, release, place
+            asked["source"], asked["image"] or None, release, place, check=module.check_mode
         )
         container = Container(client, asked["name"], NotFound)
+        look = module.check_mode or asked["only_look"]
+        outcome = container.ensure(looked.definition, asked["shares"], looked.files, look)
         notes = list(looked.notes)
-        if asked["trial"] and place.user and not module.check_mode:
-            notes += filter(None, [container.try_help(looked.definition, looked.files)])
-        outcome = container.ensure(
-            looked.definition, asked["shares"], looked.files, module.check_mode
-        )
+        if asked["only_look"] and not module.check_mode and place.user and outcome.changed:
+            notes += _tried(container, looked)
     except ReleaseError as error:
         module.fail_json(msg=str(error), invocation=printed)
     except DockerException as error:
@@ -139,6 +143,14 @@ def main() -> None:
         },
         invocation=printed,
     )
+
+
+def _tried(container: Container, looked: Looked) -> list[str]:
+    labels = looked.definition.image["Config"].get("Labels") or {}
+    if SOURCE_LABEL in labels:  # ours, which is hardened always
+        return []
+    unknown = container.try_help(looked.definition, looked.files)
+    return [unknown] if unknown else []
 
 
 def _told(release: dict[str, Any]) -> dict[str, Any]:

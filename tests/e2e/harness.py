@@ -16,6 +16,7 @@ from typing import Any
 
 import ansible_runner
 import docker
+import yaml
 from docker.models.containers import Container
 
 from module_utils.gateway import Gateway
@@ -203,6 +204,12 @@ class Stage:
     def hang_up(self) -> None:
         """The sentinels that were to stay go: beside what is measured later they would cost."""
         self.docker.containers.get(f"{STACK}-sentinels").remove(force=True)
+
+    def release(self, **changed: Any) -> dict[str, Any]:
+        """The demo's release with what differs from it."""
+        text = (ROOT / "inventories/demo/group_vars/eloquence/release.yml").read_text()
+        found: dict[str, Any] = yaml.safe_load(text)["release"] | changed
+        return found
 
     def green_like(self, name: str) -> str:
         """An image like green's with tests/e2e/greens/<name>.py for its agent; its id."""

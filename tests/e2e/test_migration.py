@@ -94,7 +94,7 @@ def test_a_bad_green_goes_back_by_itself_and_nobody_notices(
 ) -> None:
     blue = stage.blue()
     image = stage.green_like(green)
-    run = stage.play("migrate.yml", eloquence_agent_image=image, **settings)
+    run = stage.play("migrate.yml", release=stage.release(image=image), **settings)
     rolled_back(run, said)
     assert stage.blue() == blue
     assert stage.weights() == BLUE_ALONE

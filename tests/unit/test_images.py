@@ -130,6 +130,40 @@ def test_a_registry_out_of_reach_is_asked_once_and_named() -> None:
     assert images.out_of_reach == {"docker.io": "docker.io cannot be reached: no such host"}
 
 
+def test_a_release_is_pulled_again_although_an_image_of_its_name_is_here() -> None:
+    engine = Engine({"agent:2": ""})
+    engine.put("agent:2")
+    old = engine.local["agent:2"]
+    found = images_of(engine).ensure(Wanted("agent:2", pull="agent:2", newest=True), dry=False)
+    assert found is not None
+    assert (found.how, engine.local["agent:2"] is old) == ("pulled", False)
+
+
+@pytest.mark.parametrize("registry", [None, {}])
+def test_where_no_registry_gives_it_a_release_is_taken_as_it_is_here(
+    registry: dict[str, str] | None,
+) -> None:
+    engine = Engine(registry)
+    engine.put("agent:2")
+    images = images_of(engine)
+    found = images.ensure(Wanted("agent:2", pull="agent:2", newest=True), dry=False)
+    assert found is not None
+    assert found.how == "present"
+    assert bool(images.refused) is (registry is not None)
+    assert bool(images.out_of_reach) is (registry is None)
+
+
+@pytest.mark.parametrize("name", ["sha256:agent", "ours:1"])
+def test_no_registry_is_asked_for_what_was_made_here(name: str) -> None:
+    engine = Engine({})
+    engine.put(name, {SOURCE_LABEL: "x"} if name == "ours:1" else {})
+    for dry in (True, False):
+        found = images_of(engine).ensure(Wanted(name, pull=name, newest=True), dry=dry)
+        assert found is not None
+        assert found.how == "present"
+    assert engine.asked == []
+
+
 def test_no_registry_is_asked_when_that_is_forbidden() -> None:
     engine = Engine({SERVER.name: ""})
     assert images_of(engine, pull=False).ensure(SERVER, dry=False) is None
@@ -241,3 +275,4 @@ def test_a_reference_names_its_registry(reference: str, registry: str) -> None:
 def test_a_port_is_not_a_tag() -> None:
     assert split_tag("mirror:5000/app") == ("mirror:5000/app", "latest")
     assert split_tag("mirror:5000/app:1") == ("mirror:5000/app", "1")
+    assert split_tag("mirror:5000/app@sha256:ab") == ("mirror:5000/app", "sha256:ab")

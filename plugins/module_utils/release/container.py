@@ -16,7 +16,7 @@ from .wanted import ReleaseError
 
 USUAL_SHARES = 1024  # of a processor, what any container has
 TRIAL = "-trial"
-TRIAL_SECONDS = 60
+TRIAL_SECONDS, TRIAL_SHARES = 60, 64  # people talk beside it
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ class Container:
         alone = Definition(body, {}, definition.image)
         host = {
             "NetworkMode": "none",
+            "CpuShares": TRIAL_SHARES,
             "RestartPolicy": {"Name": "no"},
             "Binds": [_read_only(bind) for bind in body["HostConfig"].get("Binds") or ()],
             "Mounts": [one | {"ReadOnly": True} for one in body["HostConfig"].get("Mounts") or ()],

@@ -31,9 +31,14 @@ class Engine:
         self._client = client
         self._not_found = not_found
 
-    def look(self, source: str, image: str | None, release: Release, place: Place) -> Looked:
+    def look(
+        self, source: str, image: str | None, release: Release, place: Place, check: bool = False
+    ) -> Looked:
         """The release of `image` (a reference or an id, None for the one in service) beside the
-        container `source`. Raises ReleaseError where it cannot be, by a sentence."""
+        container `source`. Raises ReleaseError where it cannot be, by a sentence.
+
+        With `check`, files to mount may be such as an earlier step would have made.
+        """
         current = self._container(source)
         attrs = current.attrs
         theirs = self._image(attrs["Image"], f"what {current.name} was made from")
@@ -42,7 +47,8 @@ class Engine:
         changed = container.written(current)
         files = container.put_in(current, changed)
         definition = define(attrs, theirs, chosen, release, place, variables, files)
-        if absent := host.missing(definition.body["HostConfig"]):
+        absent = host.missing(definition.body["HostConfig"])
+        if absent and not check:
             raise ReleaseError("; ".join(absent))
         if files and place.user:
             raise ReleaseError(
@@ -59,6 +65,7 @@ class Engine:
                 "or to what is to be another"
             )
         notes = self._notes(current, definition)
+        notes += [f"{one} yet; unless a step of the run makes it, put it there" for one in absent]
         if place.user:
             mounted = mounts.of_host(definition.body["HostConfig"])
             broken = hardened.breaks(attrs, changed, mounted, place.user)
