@@ -8,20 +8,24 @@ from typing import Any
 
 def docker_client(module: Any) -> Any:
     """A connected `docker.DockerClient`; ends the module with a sentence when there is none."""
+    client, why = engine()
+    if client is None:
+        module.fail_json(msg=f"{why}; run playbooks/engine.yml")
+    return client
+
+
+def engine() -> tuple[Any, str | None]:
+    """A connected `docker.DockerClient`, or None and why there is none."""
     try:
         import docker
     except ImportError:
-        module.fail_json(
-            msg="the Docker SDK for Python is missing on this host; run playbooks/engine.yml"
-        )
+        return None, "the Docker SDK for Python is missing on this host"
     try:
         client = docker.from_env(timeout=120)
         client.ping()
     except docker.errors.DockerException as error:
-        module.fail_json(
-            msg=f"no Docker Engine answers on this host ({error}); run playbooks/engine.yml"
-        )
-    return client
+        return None, f"no Docker Engine answers on this host ({error})"
+    return client, None
 
 
 def said_in(container: Any, argv: Sequence[str], **how: Any) -> str | None:

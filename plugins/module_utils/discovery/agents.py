@@ -1,0 +1,182 @@
+"""Agents: the workers that register at a server, and programs that join rooms by themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from .places import Place, Places
+from .processes import Process, Processes
+from .programs import Program, plain
+from .routes import Route, Routes
+from .sockets import Sockets, asked
+
+URL, KEY = "LIVEKIT_URL", "LIVEKIT_API_KEY"
+COLOURS = ("blue", "green")
+ASKED_AT_MOST = 4  # a worker has one port; a program in a call has some that never answer
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where an agent reads its URL and its keys; of the keys never more than that."""
+
+    url: str | None = None
+    url_from: str | None = None
+    keys_from: str | None = None
+
+    @property
+    def address(self) -> SplitResult | None:
+        """The URL taken apart; None where it is no address."""
+        try:
+            parts = urlsplit(self.url or "")
+            return parts if parts.hostname and parts.port != 0 else None
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True)
+class Agent:
+    """A worker, or a direct bot, which has none: `worker` says which.
+
+    `agent_name` is None where the worker does not tell it.
+    """
+
+    process: Process
+    place: Place
+    worker: bool
+    route: Route | None
+    packages: dict[str, str] | None
+    settings: Settings
+    agent_name: str | None = None
+    jobs: int | None = None
+
+
+class Agents:
+    """Looks for them among the processes that have loaded an SDK of LiveKit's."""
+
+    def __init__(self, processes: Processes, places: Places, sockets: Sockets) -> None:
+        self._processes = processes
+        self._places = places
+        self._sockets = sockets
+
+    @cached_property
+    def workers(self) -> dict[int, dict[str, Any]]:
+        """What each worker says of itself, by its process.
+
+        Of a family the one nearest to the top that answers as a worker does: above it may be one
+        that only watches files, below it are its jobs, which inherit its port.
+        """
+        found: dict[int, dict[str, Any]] = {}
+        for process in self._speaking:
+            if not any(above.pid in found for above in self._processes.above(process.pid)):
+                said = self._says(process)
+                if said is not None:
+                    found[process.pid] = said
+        return found
+
+    @cached_property
+    def others(self) -> list[Process]:
+        """Those that have an SDK and are neither a worker nor below or above one."""
+        family = set(self.workers)
+        for pid in self.workers:
+            family |= {above.pid for above in self._processes.above(pid)}
+        return [
+            process
+            for process in self._speaking
+            if process.pid not in family
+            and not any(above.pid in self.workers for above in self._processes.above(process.pid))
+        ]
+
+    def found(self, routes: Routes) -> Iterator[Agent]:
+        """Workers, then direct bots: programs without a worker that are connected to a server."""
+        for pid, said in self.workers.items():
+            leads = routes.of(self._processes[pid])
+            yield self._agent(self._processes[pid], True, self._route(pid, leads), said)
+        for process in self.others:
+            known = [route for route in routes.of(process) if route.known]
+            if known:
+                yield self._agent(process, False, known[0], {})
+
+    def program(self, process: Process) -> Program:
+        """To ask what it runs on."""
+        return Program(self._processes, self._places, process)
+
+    def _route(self, pid: int, leads: list[Route]) -> Route | None:
+        """The worker's own connection: one to a server that we know, or else to its URL's port."""
+        if leads and leads[0].known:
+            return leads[0]
+        process = self._processes[pid]
+        parts = self._settings(self.program(process), process).address
+        if parts is None:
+            return None
+        port = parts.port or (443 if parts.scheme in ("wss", "https") else 80)
+        return next((route for route in leads if route.seen.port == port), None)
+
+    def _agent(
+        self, process: Process, worker: bool, route: Route | None, said: dict[str, Any]
+    ) -> Agent:
+        name, jobs = said.get("agent_name"), said.get("active_jobs")
+        program = self.program(process)
+        return Agent(
+            process,
+            program.place,
+            worker,
+            route,
+            program.packages,
+            self._settings(program, process),
+            name if isinstance(name, str) and name.isprintable() else None,
+            jobs if isinstance(jobs, int) else None,
+        )
+
+    def _settings(self, program: Program, process: Process) -> Settings:
+        """From the environment that it was started with, else from the `.env` that it reads."""
+        environment = self._processes.environment(process.pid)
+        url, keys = environment.get(URL), "its environment" if environment.get(KEY) else None
+        if url and keys:
+            return Settings(_shown(url), "its environment", keys)
+        file = program.dotenv() or {}
+        return Settings(
+            _shown(url or file.get("url")),
+            "its environment" if url else file.get("path") if file.get("url") else None,
+            keys or (file.get("path") if KEY in file.get("names", ()) else None),
+        )
+
+    @cached_property
+    def _speaking(self) -> list[Process]:
+        """Who has an SDK loaded and is none of Relève's own, parents before their children."""
+        found = [
+            one
+            for one in self._processes
+            if self._processes.speaks_livekit(one.pid)
+            and self._places.of(one).colour in (None, *COLOURS)
+        ]
+        return sorted(found, key=lambda one: (len(list(self._processes.above(one.pid))), one.pid))
+
+    def _says(self, process: Process) -> dict[str, Any] | None:
+        """A worker's answer: what `/worker` tells, or {} of one that only says that it is well."""
+        for end in self._sockets.listening(process)[:ASKED_AT_MOST]:
+            answer = asked(process.pid, end, "/worker")
+            if answer is None:
+                continue
+            if answer[0] == 200:
+                with contextlib.suppress(ValueError):
+                    said = json.loads(answer[1])
+                    if isinstance(said, dict) and "agent_name" in said:
+                        return said
+            elif asked(process.pid, end, "/") == (200, "OK"):
+                return {}
+        return None
+
+
+def _shown(url: str | None) -> str | None:
+    """Without user, password and question, which may be secrets."""
+    if not url:
+        return None
+    scheme, _, rest = url.partition("://")
+    shown = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}" if rest else url
+    return plain(shown)

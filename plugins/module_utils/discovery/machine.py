@@ -1,0 +1,160 @@
+"""One look at a host: its servers, its agents, and which belong together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from .agents import Agent, Agents
+from .places import Place, Places
+from .processes import Process, Processes
+from .routes import Routes
+from .servers import PROGRAM, Server, answers_at, elsewhere, here, is_gateway, is_server, version_in
+from .sockets import Sockets
+
+BESIDE = {"livekit-sip": "SIP", "egress": "egress", "ingress": "ingress"}
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A server, and who is connected to it. `people` is None where the server was not asked."""
+
+    server: Server
+    workers: tuple[Agent, ...] = ()
+    bots: tuple[Agent, ...] = ()
+    beside: tuple[tuple[str, Place], ...] = ()
+    people: tuple[dict[str, str], ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The Compose project of the server, else the server's own name."""
+        place = self.server.place
+        return place.compose.project if place and place.compose else self.server.name
+
+
+@dataclass(frozen=True)
+class Found:
+    """`lost` are workers without a connection, `stopped` servers' containers that do not run."""
+
+    stacks: tuple[Stack, ...]
+    lost: tuple[Agent, ...] = ()
+    stopped: tuple[Place, ...] = ()
+    unreadable: int = 0
+
+
+class Machine:
+    """What runs on this host; `client` is a `docker.DockerClient`, or None without an engine."""
+
+    def __init__(self, client: Any, proc: Path = Path("/proc")) -> None:
+        self.processes = Processes(proc)
+        self.sockets = Sockets(self.processes)
+        self.places = Places(self.processes, client)
+        self.agents = Agents(self.processes, self.places, self.sockets)
+
+    def look(self) -> Found:
+        """Everything. Asks processes, servers and engine, and changes nothing."""
+        there: dict[int | str, list[Agent]] = {pid: [] for pid in sorted(self.servers)}
+        lost = []
+        for agent in self.found:
+            end = self.end(agent)
+            if end is None:
+                lost.append(agent)
+            else:
+                there.setdefault(end, []).append(agent)
+        stacks = tuple(self._stack(end, agents) for end, agents in there.items())
+        stopped = tuple(place for place in self.places.stopped() if _of_a_server(place))
+        return Found(stacks, tuple(lost), stopped, len(self.processes.unreadable))
+
+    @cached_property
+    def gateways(self) -> set[int]:
+        """Relève's own, by their processes."""
+        return {one.pid for one in self.processes if is_gateway(one, self.places.of(one))}
+
+    @cached_property
+    def servers(self) -> set[int]:
+        """By their program, and whoever answers as a server where a worker is connected."""
+        named = {one.pid for one in self.processes if is_server(one)}
+        routes = Routes(self.processes, self.sockets, named | self.gateways)
+        strangers = {
+            route.last.pid: route.last
+            for pid in self.agents.workers
+            for route in routes.of(self.processes[pid])
+            if route.last is not None and not route.known
+        }
+        return named | {pid for pid, one in strangers.items() if answers_at(one, self.sockets)}
+
+    @cached_property
+    def found(self) -> list[Agent]:
+        """All workers and direct bots."""
+        ends = self.servers | self.gateways
+        return list(self.agents.found(Routes(self.processes, self.sockets, ends)))
+
+    def end(self, agent: Agent) -> int | str | None:
+        """The process of its server, or the server's URL where that is not here; None without a
+        connection."""
+        if agent.route is None:
+            return None
+        last = agent.route.last
+        if last is None or not agent.route.known:
+            return agent.settings.url
+        return self._behind(last) if last.pid in self.gateways else last.pid
+
+    def behind_gateway(self, agent: Agent) -> bool:
+        """Whether it is registered at a gateway of Relève's."""
+        last = agent.route.last if agent.route else None
+        return last is not None and last.pid in self.gateways
+
+    def server(self, pid: int) -> Server:
+        """A server that runs here."""
+        return here(self.processes[pid], self.processes, self.places, self.sockets)
+
+    def asked(self, server: Server, workers: list[Agent]) -> Server:
+        """With its version as it says it to a worker, where its program did not tell."""
+        if server.version:
+            return server
+        for agent in workers:
+            url = agent.settings.url
+            said = self.agents.program(agent.process).server(url) if url else None
+            version = version_in(said["version"]) if said else None
+            if version:
+                return replace(server, version=version, version_from="its answer to a worker")
+        return server
+
+    def _behind(self, gateway: Process) -> int | None:
+        routes = Routes(self.processes, self.sockets, self.servers).of(gateway)
+        return next((one.last.pid for one in routes if one.last and one.known), None)
+
+    def _stack(self, end: int | str, agents: list[Agent]) -> Stack:
+        workers = [agent for agent in agents if agent.worker]
+        server = self.server(end) if isinstance(end, int) else elsewhere(end)
+        return Stack(
+            self.asked(server, workers),
+            tuple(workers),
+            tuple(agent for agent in agents if not agent.worker),
+            tuple(self._beside(end)),
+            self._people(workers),
+        )
+
+    def _people(self, workers: list[Agent]) -> tuple[dict[str, str], ...] | None:
+        for agent in workers:
+            url = agent.settings.url
+            said = self.agents.program(agent.process).rooms(url) if url else None
+            if said is not None:
+                return tuple(said)
+        return None
+
+    def _beside(self, end: int | str) -> Iterator[tuple[str, Place]]:
+        """What LiveKit has besides, where it belongs to the server's project or to none."""
+        project = self.places.of(self.processes[end]).compose if isinstance(end, int) else None
+        for process in self.processes:
+            if process.program in BESIDE:
+                place = self.places.of(process)
+                if not (place.compose and project and place.compose.project != project.project):
+                    yield BESIDE[process.program], place
+
+
+def _of_a_server(place: Place) -> bool:
+    return PROGRAM in (place.image or "") or place.program == PROGRAM

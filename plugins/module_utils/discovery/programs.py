@@ -1,0 +1,118 @@
+"""The interpreter that an agent runs on, and what that interpreter is asked."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import subprocess
+from functools import cached_property
+from typing import Any
+
+from ..interpreter import Interpreter, interpreters
+from . import inside
+from .places import Places
+from .processes import Process, Processes
+
+SECONDS = 60.0
+
+
+class Program:
+    """Asks an agent's interpreter, as the agent's user, where the agent lives.
+
+    In a container by its engine, so with no more rights than the container has.
+    """
+
+    def __init__(self, processes: Processes, places: Places, process: Process) -> None:
+        self._processes = processes
+        self._places = places
+        self._process = process
+        self.place = places.of(process)
+
+    @property
+    def packages(self) -> dict[str, str] | None:
+        """LiveKit's packages, `python` and its `executable`; None where no interpreter has any."""
+        return self._own[1] if self._own else None
+
+    @cached_property
+    def _own(self) -> tuple[Interpreter, dict[str, str]] | None:
+        for one in interpreters(self._process.pid, self._processes.proc):
+            said = self._ask_of(one, "packages")
+            if isinstance(said, dict) and "livekit" in said:
+                return one, _texts(said)
+        return None
+
+    def dotenv(self) -> dict[str, Any] | None:
+        """`path`, `names` and `url` of the `.env` that the program reads; None without one."""
+        said = self._ask("dotenv", **self._where())
+        if not isinstance(said, dict) or not said.get("path"):
+            return None
+        names = [str(name) for name in said.get("names") or ()]
+        url = said.get("url")
+        return {"path": plain(said["path"]), "names": names, "url": plain(url) if url else None}
+
+    def keys(self) -> tuple[str, str] | None:
+        """API key and secret, for a keys file; never to be returned."""
+        said = self._ask("keys", **self._where())
+        return (str(said[0]), str(said[1])) if isinstance(said, list) and len(said) == 2 else None
+
+    def server(self, url: str) -> dict[str, str] | None:
+        """What the server at this URL says to a worker: `version` and `node`."""
+        said = self._ask("version", url=url, **self._where())
+        return _texts(said) if isinstance(said, dict) and said.get("version") else None
+
+    def rooms(self, url: str) -> list[dict[str, str]] | None:
+        """Who is in which room, by the server's word: `room`, `identity`, `kind`."""
+        said = self._ask("rooms", url=url, **self._where())
+        return [_texts(each) for each in said] if isinstance(said, list) else None
+
+    def _where(self) -> dict[str, Any]:
+        script = next((item for item in self._process.argv[1:] if item.endswith(".py")), None)
+        return {"folder": self._process.cwd, "script": script}
+
+    def _ask(self, question: str, **given: Any) -> Any:
+        return self._ask_of(self._own[0], question, **given) if self._own else None
+
+    def _ask_of(self, interpreter: Interpreter, question: str, **given: Any) -> Any:
+        argv = [interpreter.program, "-c", inspect.getsource(inside), question, json.dumps(given)]
+        if self.place.container:
+            said = self._places.said(
+                self.place,
+                argv,
+                environment=interpreter.env,
+                workdir=interpreter.cwd,
+                user=interpreter.user,
+            )
+        else:
+            said = self._run(argv)
+        with contextlib.suppress(ValueError):
+            return json.loads(said or "")
+        return None
+
+    def _run(self, argv: list[str]) -> str | None:
+        """As the user of the process, in its folder, with the environment it was started with."""
+        try:
+            done = subprocess.run(
+                argv,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=SECONDS,
+                cwd=self._process.cwd,
+                env=self._processes.environment(self._process.pid),
+                user=self._process.uid,
+                group=self._process.gid,
+                extra_groups=[],
+            )
+        except (OSError, subprocess.SubprocessError):
+            return None
+        return done.stdout if done.returncode == 0 else None
+
+
+def plain(said: object) -> str:
+    """What was said, in one line and without what a terminal obeys: who says it is not ours."""
+    return "".join(filter(str.isprintable, str(said)))
+
+
+def _texts(said: dict[Any, Any]) -> dict[str, str]:
+    return {plain(name): plain(value) for name, value in said.items()}
