@@ -91,13 +91,13 @@ def can_cut_sockets(execute: Run = run) -> bool:
         return False
 
 
-def obstacle(scheme: str, execute: Run = run) -> str | None:
-    """Why live adoption cannot work on this host, or None."""
+def obstacle(of_the_agent: str | None, execute: Run = run) -> str | None:
+    """Why live adoption cannot work on this host, or for what is known of the agent, or None."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         return f"this host has no {', '.join(missing)} (packages util-linux, iproute2, iptables)"
-    if scheme not in ("ws", "http"):
-        return f"the agent speaks {scheme} and would refuse the gateway's certificate"
+    if of_the_agent:
+        return of_the_agent
     if not can_cut_sockets(execute):
         return "`ss -K` has no effect (not root, or a kernel without INET_DIAG_DESTROY)"
     return None

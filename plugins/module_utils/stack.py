@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
-from urllib.parse import urlsplit
 
 from .cgroup import memory_folder
-from .docker_host import said_in
-from .interpreter import Interpreter, interpreters
+from .discovery.agents import Agent
+from .discovery.machine import Machine
+from .discovery.obstacles import not_live, sharing
+from .discovery.servers import Server
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 COLOUR = "releve.colour"
 STACK = "releve.stack"
-
-VERSIONS = (
-    "import importlib.metadata as m, json;"
-    "print(json.dumps({d.metadata['Name'].lower().replace('_', '-'): d.version"
-    " for d in m.distributions() if d.metadata['Name'].lower().startswith('livekit')}))"
-)
 
 
 class StackError(Exception):
@@ -37,22 +30,25 @@ class Stack:
         stack: str,
         server_service: str,
         agent_service: str,
-        of: Callable[[int], Iterable[Interpreter]] = interpreters,
+        machine: Machine | None = None,
     ) -> None:
-        """`of` tells the Pythons of a container by its first process."""
-        self._interpreters = of
+        """`machine` is the host that the engine's containers run on, this one by default."""
         self._client = client
         self._stack = stack
         self._services = {"server": server_service, "blue": agent_service}
+        self._given = machine
 
     def read(self) -> dict[str, Any]:
         """Server, colours and gateway as they are now; None for what does not exist.
 
-        Raises StackError when the project's server is missing or not alone.
+        Raises StackError when the project's server is missing or not alone, or when blue shares
+        its key with another worker, which would keep a part of the rooms.
         """
         server = self._only("server", required=True)
         blue = self._only("blue", required=False)
         network = self._shared_network(server, blue)
+        if blue is not None:
+            self._alone(blue)
         return {
             "network": network,
             "project_dir": server.labels.get("com.docker.compose.project.working_dir"),
@@ -118,68 +114,81 @@ class Stack:
             "labels": {k: v for k, v in container.labels.items() if k.startswith("releve.")},
         }
 
+    @cached_property
+    def _machine(self) -> Machine:
+        return self._given or Machine(self._client)
+
     def _server(self, container: Any, network: str) -> dict[str, Any]:
         found = self._describe(container, network) or {}
-        running = container.attrs["State"]["Running"]
-        said = said_in(container, [container.attrs["Path"], "--version"]) if running else None
-        match = re.search(r"(\d+\.\d+\.\d+\S*)", said or "")
+        server = self._found_server(container)
         return found | {
-            "version": f"v{match.group(1)}" if match else None,
+            "version": server.version if server else None,
             "service": self._services["server"],
         }
+
+    def _found_server(self, container: Any) -> Server | None:
+        """The process in it that is a server, with the version that it says."""
+        for pid in self._machine.servers:
+            if self._machine.processes[pid].container == container.id:
+                mine = [one for one in self._workers if self._machine.end(one) == pid]
+                return self._machine.asked(self._machine.server(pid), mine)
+        return None
+
+    @property
+    def _workers(self) -> list[Agent]:
+        return [agent for agent in self._machine.found if agent.worker]
+
+    def _worker(self, container: Any) -> Agent | None:
+        """Its worker; of one that is not connected, or does not answer, what its process tells."""
+        for agent in self._workers:
+            if agent.place.container == container.id:
+                return agent
+        return self._machine.agent_of(container.attrs["State"]["Pid"])
+
+    def _alone(self, blue: Any) -> None:
+        mine = self._worker(blue)
+        if mine is None or (end := self._machine.end(mine)) is None:
+            return
+        beside = [
+            agent
+            for agent in self._workers
+            if agent.place.colour is None and self._machine.end(agent) == end
+        ]
+        if said := sharing(mine, beside):
+            raise StackError(said)
 
     def _agent(self, container: Any, network: str) -> dict[str, Any] | None:
         found = self._describe(container, network)
         if found is None:
             return None
-        url = self._env(container).get("LIVEKIT_URL", "")
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError as error:
+        agent = self._worker(container)
+        read = agent.settings if agent else None
+        parts = read.address if read else None
+        if read and read.url and parts is None:
             raise StackError(
-                f"{container.name} has a LIVEKIT_URL that is no address, {url!r} ({error}); set "
-                "it to ws://<host>:<port> there"
-            ) from error
+                f"{container.name} has a LIVEKIT_URL that is no address, {read.url!r}; set it to "
+                "ws://<host>:<port> there"
+            )
+        known = (agent.packages if agent else None) or {}
+        packages = {name: one for name, one in known.items() if name.startswith("livekit")}
+        server = self._found_server(self._only("server", required=True))
         return found | {
-            "url": url,
-            "scheme": parts.scheme,
-            "server_host": parts.hostname,
-            "server_port": port or (443 if parts.scheme in ("wss", "https") else 80),
-            "packages": self._packages(container) if found["running"] else None,
+            "server_port": _port(parts.scheme, parts.port) if parts else None,
+            "packages": packages if "livekit-agents" in packages else None,
+            "not_live": not_live(agent, server) if agent and server else None,
             "memory_cgroup": memory_folder(container.attrs["State"]["Pid"]),
         }
-
-    def _packages(self, container: Any) -> dict[str, str] | None:
-        """LiveKit's packages as the worker sees them; None where no Python that runs has any.
-
-        Asked from the worker's own interpreter: `python3` on PATH may be another one.
-        """
-        for one in self._interpreters(container.attrs["State"]["Pid"]):
-            said = said_in(
-                container,
-                [one.program, "-c", VERSIONS],
-                environment=one.env,
-                workdir=one.cwd,
-                user=one.user,
-            )
-            if said and "livekit-agents" in (packages := dict(json.loads(said))):
-                return packages
-        return None
 
     def _volumes(self) -> list[dict[str, str]]:
         found = self._client.volumes.list(filters={"label": f"{PROJECT}={self._stack}"})
         return [{"name": item.name, "path": item.attrs["Mountpoint"]} for item in found]
 
-    @staticmethod
-    def _env(container: Any) -> dict[str, str]:
-        return dict(item.partition("=")[::2] for item in container.attrs["Config"]["Env"] or ())
-
     def keys(self) -> tuple[str, str] | None:
-        """API key and secret as blue's environment holds them, or None."""
+        """API key and secret as blue's program has them, or None."""
         blue = self._only("blue", required=False)
-        if blue is None:
-            return None
-        env = self._env(blue)
-        key, secret = env.get("LIVEKIT_API_KEY"), env.get("LIVEKIT_API_SECRET")
-        return (key, secret) if key and secret else None
+        agent = self._worker(blue) if blue is not None else None
+        return self._machine.keys_of(agent) if agent else None
+
+
+def _port(scheme: str, port: int | None) -> int:
+    return port or (443 if scheme in ("wss", "https") else 80)

@@ -9,7 +9,7 @@ short_description: Tell what stands in the way of live adoption on this host
 description:
   - Looks for the tools, and tries on a loopback connection of its own whether sockets can be cut.
 options:
-  scheme: {description: Scheme of the URL the agent connects to., type: str, required: true}
+  not_live: {description: What releve_stack_info says against it for this agent., type: str}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
 author: [Relève]
@@ -18,7 +18,7 @@ author: [Relève]
 EXAMPLES = r"""
 - name: Look for obstacles
   releve_adoption_check:
-    scheme: ws
+    not_live: "{{ stack_now.blue.not_live }}"
 """
 
 RETURN = r"""
@@ -31,10 +31,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(
-        argument_spec={"scheme": {"type": "str", "required": True}}, supports_check_mode=True
-    )
-    module.exit_json(changed=False, obstacle=obstacle(module.params["scheme"]))
+    module = AnsibleModule(argument_spec={"not_live": {"type": "str"}}, supports_check_mode=True)
+    module.exit_json(changed=False, obstacle=obstacle(module.params["not_live"]))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,11 @@ DOCUMENTATION = r"""
 module: releve_keys
 short_description: Write the LiveKit API keys of a running agent into a secret file
 description:
-  - Takes LIVEKIT_API_KEY and LIVEKIT_API_SECRET from the environment of the running blue agent.
+  - Takes LIVEKIT_API_KEY and LIVEKIT_API_SECRET of the running blue agent, from its environment or
+    from the C(.env) that its program reads.
   - Other pairs of the file stay, as they stand there while keys are rotated, and so does its inode,
     which running containers have mounted. The agent's pair is added in front when it is missing.
-  - Where the agent has none there, an existing file is left as it is.
+  - Where the agent has none, an existing file is left as it is.
   - The keys never leave the host and are never returned.
 options:
   stack: {description: Name of the compose project., type: str, required: true}
@@ -66,7 +67,8 @@ def main() -> None:
         if dest.exists():
             module.exit_json(changed=False)
         module.fail_json(
-            msg="the agent's environment holds no LIVEKIT_API_KEY and LIVEKIT_API_SECRET; write "
+            msg="the agent has LIVEKIT_API_KEY and LIVEKIT_API_SECRET neither in its environment "
+            "nor in a .env of its program's; write "
             f"`<api key>: <api secret>` into {dest} (mode 0600) and run again"
         )
     try:

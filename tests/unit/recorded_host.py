@@ -72,6 +72,11 @@ class Host:
         (folder / "cmdline").write_bytes("".join(f"{word}\0" for word in argv).encode())
         (folder / "environ").write_bytes("".join(f"{word}\0" for word in env).encode())
         (folder / "stat").write_text(f"{pid} (a) b) S {parent} 1 1 0")
+        (folder / f"task/{pid}").mkdir(parents=True)
+        (folder / f"task/{pid}/children").write_text("")
+        if parent:
+            with (self.proc / f"{parent}/task/{parent}/children").open("a") as children:
+                children.write(f"{pid} ")
         ids = f"Uid:\t{user}\t{user}\t0\t0\nGid:\t{user}\t{user}\t0\t0\n"
         (folder / "status").write_text(f"Name:\tx\n{ids}")
         (folder / "exe").symlink_to(exe or argv[0])
@@ -110,6 +115,7 @@ class Host:
     ) -> str:
         """A full id from one letter; `says` answers what is run in it."""
         full = ident * 64
+        running = more.get("running", True)
         networks = more.get("networks", {"shop_default": f"172.18.0.{ord(ident)}"})
 
         def run(argv: list[str], stderr: bool = True, **_: Any) -> tuple[int, bytes]:
@@ -126,7 +132,7 @@ class Host:
                 attrs={
                     "Path": more.get("path", "/sbin/tini"),
                     "Image": f"sha256:{name}",
-                    "State": {"Running": more.get("running", True)},
+                    "State": {"Running": running, "Pid": more.get("pid", 0) if running else 0},
                     "Config": {"Image": more.get("image", f"{name}:latest")},
                     "HostConfig": {"NetworkMode": more.get("mode", "shop_default")},
                     "NetworkSettings": {
@@ -152,11 +158,28 @@ class Host:
                 (folder / "net/tcp").write_text(head + "".join(r for r in rows if len(r) < 100))
                 (folder / "net/tcp6").write_text(head + "".join(r for r in rows if len(r) >= 100))
 
-        def listed(all: bool, ignore_removed: bool) -> list[SimpleNamespace]:
-            return self.containers
+        return Machine(self.client() if engine else None, self.proc)
 
-        client = SimpleNamespace(containers=SimpleNamespace(list=listed)) if engine else None
-        return Machine(client, self.proc)
+    def client(self) -> SimpleNamespace:
+        """As much of a `docker.DockerClient` as is needed."""
+
+        def listed(
+            all: bool = False, ignore_removed: bool = False, filters: dict[str, Any] | None = None
+        ) -> list[SimpleNamespace]:
+            wanted = dict(item.partition("=")[::2] for item in (filters or {}).get("label", ()))
+            return [
+                one
+                for one in self.containers
+                if (all or one.attrs["State"]["Running"]) and wanted.items() <= one.labels.items()
+            ]
+
+        def volumes(filters: dict[str, str]) -> list[SimpleNamespace]:
+            assert filters == {"label": "com.docker.compose.project=shop"}
+            return [SimpleNamespace(name="shop_data", attrs={"Mountpoint": "/var/lib/v/_data"})]
+
+        return SimpleNamespace(
+            containers=SimpleNamespace(list=listed), volumes=SimpleNamespace(list=volumes)
+        )
 
     def _net(self, pid: int) -> str:
         return str((self.proc / str(pid) / "ns/net").readlink())[5:-1]
@@ -186,7 +209,13 @@ def compose(service: str, project: str = "shop") -> dict[str, str]:
 
 def python(packages: dict[str, str] = PACKAGES, **more: Any) -> Callable[[list[str]], str | None]:
     """An interpreter that answers the questions of inside.py."""
-    known = {"packages": packages, "dotenv": {"path": None}, "rooms": None, "version": None} | more
+    known = {
+        "packages": packages,
+        "dotenv": {"path": None},
+        "keys": None,
+        "rooms": None,
+        "version": None,
+    } | more
 
     def says(argv: list[str]) -> str | None:
         if argv[1] != "-c":
@@ -205,7 +234,7 @@ def server(
     host: Host, pid: int = 100, ident: str = "a", name: str = "shop_livekit", **more: Any
 ) -> int:
     """A server in a container, behind tini."""
-    full = host.container(ident, name, says=livekit, **more)
+    full = host.container(ident, name, **{"says": livekit, "pid": pid - 1} | more)
     net = more.get("net", name)
     host.process(pid - 1, ["/sbin/tini", "--", "/livekit-server"], net=net, container=full)
     where = more.get("at", "[::]:7880")
@@ -218,7 +247,7 @@ def worker(
     host: Host, pid: int = 200, ident: str = "b", name: str = "shop_agent", **more: Any
 ) -> int:
     """A worker of livekit-agents 1.1.3 that `uv run` started, with one job."""
-    full = host.container(ident, name, says=more.pop("says", python()), **more)
+    full = host.container(ident, name, **{"says": python(), "pid": pid} | more)
     net, agent_name = more.get("net", name), more.get("agent_name", "")
     where: dict[str, Any] = {"net": net, "container": full}
     host.process(pid, ["uv", "run", "agent.py", "start"], exe="/bin/uv", **where)

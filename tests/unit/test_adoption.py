@@ -217,9 +217,9 @@ def test_obstacles_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("nothing has to be tried")
 
     monkeypatch.setattr("shutil.which", lambda tool: None if tool == "ss" else f"/sbin/{tool}")
-    assert "no ss (packages" in (adoption.obstacle("ws", never) or "")
+    assert "no ss (packages" in (adoption.obstacle(None, never) or "")
     monkeypatch.setattr("shutil.which", lambda tool: f"/sbin/{tool}")
-    assert "speaks wss" in (adoption.obstacle("wss", never) or "")
+    assert adoption.obstacle("it speaks wss", never) == "it speaks wss"
 
 
 @pytest.mark.parametrize("works", [True, False])
@@ -244,5 +244,5 @@ def test_cutting_is_tried_on_a_socket_of_our_own(
     monkeypatch.setattr(adoption, "CUT_SECONDS", 0.05)
     monkeypatch.setattr("shutil.which", lambda tool: f"/sbin/{tool}")
     monkeypatch.setattr(socket, "create_connection", remember)
-    said = adoption.obstacle("ws", host)
+    said = adoption.obstacle(None, host)
     assert said is None if works else "has no effect" in (said or "")

@@ -163,7 +163,7 @@ def several(host: Host, *names: str | None) -> Stack:
     ("names", "sentence"),
     [
         (("", ""), "not yet: shop_agent0, shop_agent1 are 2 workers of one server under one key,"),
-        (("coach", "coach", "x"), "are 3 workers of one server under one key"),
+        (("coach", "coach", "x"), "shop_agent0, shop_agent1 are 2 workers of one server under"),
         ((None, "coach"), "that do not tell their names, so maybe under one key"),
     ],
 )

@@ -1,213 +1,215 @@
-"""Reading the running stack, from a stand-in for the Docker client."""
+"""Reading one stack, from recorded facts of kernel and engine."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from module_utils.interpreter import Interpreter
 from module_utils.stack import Stack, StackError
 
-KEY, SECRET = "APIkey123", "a-secret-that-nobody-may-read"
-COMPOSE = "com.docker.compose"
+from .recorded_host import ENVIRONMENT, PACKAGES, SECRET, Host, compose, python, server, worker
+
+LIVEKIT = {name: version for name, version in PACKAGES.items() if name != "python"}
 
 
-def container(
-    name: str, labels: dict[str, str], said: str | None = None, **changed: Any
-) -> SimpleNamespace:
-    """A container as docker-py shows it; `said` is what any command inside it prints."""
-    running = changed.get("running", True)
-    networks = changed.get("networks", {"eloquence_default": f"172.18.0.{len(name)}"})
-
-    def exec_run(argv: list[str], stderr: bool = True, **how: Any) -> tuple[int, bytes]:
-        assert running, "Docker refuses to run a command in a container that is not running"
-        if argv[0] in changed.get("others", ()):  # a Python that is not the worker's
-            return 0, b"{}"
-        noise = "warning: something is old\n" if stderr else ""
-        return (126, b"no such file") if said is None else (0, (noise + said).encode())
-
-    return SimpleNamespace(
-        id=f"id-{name}",
-        name=name,
-        labels=labels,
-        exec_run=exec_run,
-        attrs={
-            "Path": "/livekit-server",
-            "Image": f"sha256:{name}",
-            "State": {"Running": running, "Pid": 4242 if running else 0},
-            "Config": {"Image": f"{name}:1", "Env": changed.get("env", ["PATH=/usr/bin"])},
-            "NetworkSettings": {
-                "Networks": {net: {"IPAddress": address} for net, address in networks.items()}
-            },
-        },
-    )
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    monkeypatch.setattr("module_utils.stack.memory_folder", lambda pid: None)
+    return Host(tmp_path, monkeypatch)
 
 
-def service(name: str, project: str = "eloquence") -> dict[str, str]:
-    return {
-        f"{COMPOSE}.project": project,
-        f"{COMPOSE}.service": name,
-        f"{COMPOSE}.project.working_dir": "/srv/eloquence",
-    }
+def ours(colour: str, stack: str = "shop") -> dict[str, str]:
+    return {"releve.stack": stack, "releve.colour": colour, "maintainer": "nobody"}
 
 
-def ours(colour: str) -> dict[str, str]:
-    return {"releve.stack": "eloquence", "releve.colour": colour, "maintainer": "nobody"}
+def running(host: Host, seen: str | None = None, **agent_is: Any) -> int:
+    """Server and agent, connected."""
+    at, blue = server(host), worker(host, **agent_is)
+    host.connection(blue, "172.18.0.98:40000", "172.18.0.97:7880", at, seen)
+    return at
 
 
-def server(**changed: Any) -> SimpleNamespace:
-    said = changed.pop("said", "livekit-server version 1.9.1\n")
-    return container("eloquence-livekit-1", service("livekit"), said, **changed)
+def stack(host: Host) -> Stack:
+    return Stack(host.client(), "shop", "livekit", "agent", host.machine())
 
 
-def agent(name: str = "eloquence-agent-1", **changed: Any) -> SimpleNamespace:
-    env = [f"LIVEKIT_API_KEY={KEY}", f"LIVEKIT_API_SECRET={SECRET}"]
-    env.append(f"LIVEKIT_URL={changed.pop('url', 'ws://livekit:7880')}")
-    said = changed.pop("said", json.dumps({"livekit-agents": "0.7.2", "livekit": "0.11.1"}))
-    labels = changed.pop("labels", service("agent"))
-    return container(name, labels, said, **({"env": env} | changed))
-
-
-WORKER = Interpreter("/app/.venv/bin/python", "/app", "10001:10001", {"VIRTUAL_ENV": "/app/.venv"})
-
-
-def stack(*containers: SimpleNamespace, pythons: Sequence[Interpreter] = (WORKER,)) -> Stack:
-    def listed(filters: dict[str, list[str]], all: bool = False) -> list[SimpleNamespace]:
-        wanted = [label.partition("=")[::2] for label in filters["label"]]
-        return [
-            item
-            for item in containers
-            if (all or item.attrs["State"]["Running"]) and all_match(item.labels, wanted)
-        ]
-
-    def volumes(filters: dict[str, str]) -> list[SimpleNamespace]:
-        assert filters == {"label": f"{COMPOSE}.project=eloquence"}
-        return [SimpleNamespace(name="eloquence_data", attrs={"Mountpoint": "/var/lib/v/_data"})]
-
-    client = SimpleNamespace(
-        containers=SimpleNamespace(list=listed), volumes=SimpleNamespace(list=volumes)
-    )
-    return Stack(client, "eloquence", "livekit", "agent", lambda pid: pythons)
-
-
-def all_match(labels: dict[str, str], wanted: list[Any]) -> bool:
-    return all(labels.get(name) == value for name, value in wanted)
-
-
-def test_server_and_agent_are_found_by_their_compose_labels() -> None:
-    strangers = (
-        container("other-livekit-1", service("livekit", "other")),
-        container("other-agent-1", service("agent", "other")),
-        container("redis", service("redis")),
-        container("their-green", ours("green") | {"releve.stack": "other"}),
-    )
-    read = stack(*strangers, server(), agent()).read()
-    assert read["server"]["name"] == "eloquence-livekit-1"
-    assert read["blue"]["name"] == "eloquence-agent-1"
+def test_server_and_agent_are_found_by_their_compose_labels(host: Host) -> None:
+    running(host)
+    host.container("c", "bar_livekit", labels=compose("livekit", "bar"))
+    host.container("d", "shop_redis", labels=compose("redis"))
+    host.container("e", "their-green", labels=ours("green", "bar"))
+    read = stack(host).read()
+    assert read["server"]["name"] == "shop_livekit"
+    assert read["blue"]["name"] == "shop_agent"
     assert (read["green"], read["gateway"], read["sentinels"]) == (None, None, None)
-    assert read["network"] == "eloquence_default"
-    assert read["project_dir"] == "/srv/eloquence"
-    assert read["volumes"] == [{"name": "eloquence_data", "path": "/var/lib/v/_data"}]
+    assert read["network"] == "shop_default"
+    assert read["project_dir"] == "/srv/shop"
+    assert read["volumes"] == [{"name": "shop_data", "path": "/var/lib/v/_data"}]
 
 
-def test_an_address_of_the_server_that_is_none_is_refused_by_a_sentence() -> None:
-    with pytest.raises(StackError, match="eloquence-agent-1 has a LIVEKIT_URL that is no address"):
-        stack(server(), agent(url="ws://livekit:788O")).read()
+def test_an_address_of_the_server_that_is_none_is_refused_by_a_sentence(host: Host) -> None:
+    running(host, env=["LIVEKIT_URL=ws://livekit:788O", *ENVIRONMENT[1:]])
+    with pytest.raises(StackError, match="shop_agent has a LIVEKIT_URL that is no address"):
+        stack(host).read()
 
 
-def test_versions_are_those_that_run_and_warnings_do_not_spoil_them() -> None:
-    read = stack(server(), agent()).read()
-    assert read["server"]["version"] == "v1.9.1"
-    assert read["blue"]["packages"] == {"livekit-agents": "0.7.2", "livekit": "0.11.1"}
+def test_versions_are_those_of_the_programs_that_run_behind_any_entrypoint(host: Host) -> None:
+    """The containers' first processes are tini and uv."""
+    running(host)
+    read = stack(host).read()
+    assert read["server"]["version"] == "v1.9.0"
+    assert read["blue"]["packages"] == LIVEKIT
 
 
-def test_versions_that_cannot_be_asked_are_unknown() -> None:
-    read = stack(server(said=None), agent(said=None)).read()
+def test_versions_that_cannot_be_asked_are_unknown(host: Host) -> None:
+    at = server(host, says=lambda _: None)
+    blue = worker(host, says=lambda _: None)
+    host.connection(blue, "172.18.0.98:40000", "172.18.0.97:7880", at)
+    read = stack(host).read()
     assert (read["server"]["version"], read["blue"]["packages"]) == (None, None)
 
 
-def test_a_python_without_livekit_agents_tells_nothing_of_the_worker() -> None:
-    supervisor = Interpreter("/usr/bin/python3", "/", "0:0", {})
-    blue = agent(others=["/usr/bin/python3"])
-    read = stack(server(), blue, pythons=[supervisor, WORKER]).read()
-    assert read["blue"]["packages"] == {"livekit-agents": "0.7.2", "livekit": "0.11.1"}
-    assert stack(server(), blue, pythons=[supervisor]).read()["blue"]["packages"] is None
+def test_a_python_without_livekit_agents_tells_nothing_of_the_worker(host: Host) -> None:
+    running(host, says=python({"livekit": "1.0.10"}))
+    assert stack(host).read()["blue"]["packages"] is None
 
 
-def test_relèves_own_containers_are_found_even_when_they_do_not_run() -> None:
-    green = agent("eloquence-agent-green", labels=ours("green"), running=False)
-    gateway = container("eloquence-gateway", ours("gateway"))
-    read = stack(server(), agent(), green, gateway).read()
+def test_an_agent_that_is_not_connected_or_does_not_answer_tells_its_versions(host: Host) -> None:
+    server(host)
+    worker(host)
+    host.answers = {key: said for key, said in host.answers.items() if key[1] == 7880}
+    assert stack(host).read()["blue"]["packages"] == LIVEKIT
+
+
+def test_relèves_own_containers_are_found_even_when_they_do_not_run(host: Host) -> None:
+    running(host)
+    host.container("e", "shop-agent-green", labels=ours("green"), running=False)
+    host.container("f", "shop-gateway", labels=ours("gateway"))
+    read = stack(host).read()
     assert (read["green"]["running"], read["green"]["packages"]) == (False, None)
-    assert read["gateway"]["address"] == "172.18.0.17"
-    assert read["gateway"]["labels"] == {"releve.stack": "eloquence", "releve.colour": "gateway"}
+    assert read["gateway"]["address"] == "172.18.0.102"
+    assert read["gateway"]["labels"] == {"releve.stack": "shop", "releve.colour": "gateway"}
 
 
-def test_two_agents_are_refused_by_name() -> None:
-    with pytest.raises(StackError, match=r"runs 2 times \(a-1, a-2\); scale it to one"):
-        stack(server(), agent("a-2"), agent("a-1")).read()
+def test_two_containers_of_the_service_are_refused_by_name(host: Host) -> None:
+    running(host)
+    host.container("e", "shop_agent_2", labels=compose("agent"))
+    with pytest.raises(StackError, match=r"runs 2 times \(shop_agent, shop_agent_2\); scale it"):
+        stack(host).read()
 
 
-@pytest.mark.parametrize("present", [[], [server(running=False)]])
-def test_without_a_running_server_the_settings_to_change_are_named(
-    present: list[SimpleNamespace],
+@pytest.mark.parametrize(
+    ("name", "refused"), [("", "2 workers of one server under one key"), ("tutor", None)]
+)
+def test_another_service_under_the_same_key_is_refused(
+    host: Host, name: str, refused: str | None
 ) -> None:
-    with pytest.raises(StackError, match="service livekit in compose project eloquence; start it"):
-        stack(*present, agent()).read()
+    """One alone would be adopted, and the flip would move a part of the rooms."""
+    at = running(host)
+    other = worker(host, 300, "c", "shop_agent2", agent_name=name)
+    host.connection(other, "172.18.0.99:40000", "172.18.0.97:7880", at)
+    if refused is None:
+        assert stack(host).read()["blue"]["name"] == "shop_agent"
+    else:
+        with pytest.raises(StackError, match=refused):
+            stack(host).read()
 
 
-def test_a_stack_without_an_agent_is_no_error() -> None:
-    read = stack(server())
+def test_green_behind_the_gateway_is_no_second_worker(host: Host) -> None:
+    at = running(host)
+    full = host.container("f", "shop-gateway", labels=ours("gateway"))
+    host.process(400, ["/opt/releve"], net="g", container=full, listens=["0.0.0.0:7891"])
+    host.connection(400, "172.18.0.102:50000", "172.18.0.97:7880", at)
+    green = worker(host, 300, "e", "shop-agent-green", labels=ours("green"))
+    host.connection(green, "172.18.0.101:40000", "172.18.0.102:7891", 400)
+    assert stack(host).read()["green"]["packages"] == LIVEKIT
+
+
+@pytest.mark.parametrize("present", [False, True])
+def test_without_a_running_server_the_settings_to_change_are_named(
+    host: Host, present: bool
+) -> None:
+    worker(host)
+    if present:
+        host.container("a", "shop_livekit", running=False)
+    with pytest.raises(StackError, match="service livekit in compose project shop; start it"):
+        stack(host).read()
+
+
+def test_a_stack_without_an_agent_is_no_error(host: Host) -> None:
+    server(host)
+    read = stack(host)
     assert read.read()["blue"] is None
     assert read.keys() is None
 
 
 @pytest.mark.parametrize("networks", [{"host": ""}, {"none": ""}, {}])
-def test_a_server_without_a_network_of_its_own_is_refused(networks: dict[str, str]) -> None:
+def test_a_server_without_a_network_of_its_own_is_refused(
+    host: Host, networks: dict[str, str]
+) -> None:
+    server(host, networks=networks)
     with pytest.raises(StackError, match="bridge network"):
-        stack(server(networks=networks), agent()).read()
+        stack(host).read()
 
 
-def test_of_several_networks_the_one_with_the_agent_counts() -> None:
-    both = {"a_database": "172.30.0.2", "eloquence_default": "172.18.0.2"}
-    read = stack(server(networks=both), agent()).read()
-    assert read["network"] == "eloquence_default"
-    assert read["server"]["address"] == "172.18.0.2"
+def test_of_several_networks_the_one_with_the_agent_counts(host: Host) -> None:
+    server(host, networks={"a_database": "172.30.0.2", "shop_default": "172.18.0.97"})
+    worker(host)
+    read = stack(host).read()
+    assert read["network"] == "shop_default"
+    assert read["server"]["address"] == "172.18.0.97"
 
 
-def test_server_and_agent_on_different_networks_are_refused() -> None:
-    with pytest.raises(StackError, match="eloquence-agent-1 share no Docker network"):
-        stack(server(), agent(networks={"host": ""})).read()
+def test_server_and_agent_on_different_networks_are_refused(host: Host) -> None:
+    server(host)
+    worker(host, networks={"host": ""})
+    with pytest.raises(StackError, match="shop_agent share no Docker network"):
+        stack(host).read()
 
 
 @pytest.mark.parametrize(
-    ("url", "scheme", "host", "port"),
+    ("url", "port", "not_live"),
     [
-        ("ws://livekit:7880", "ws", "livekit", 7880),
-        ("http://livekit", "http", "livekit", 80),
-        ("wss://voice.example", "wss", "voice.example", 443),
+        ("ws://livekit:7880", 7880, None),
+        ("http://livekit", 80, None),
+        ("wss://voice.example", 443, "it speaks wss, and would refuse the gateway's certificate"),
     ],
 )
-def test_the_agents_url_is_taken_apart(url: str, scheme: str, host: str, port: int) -> None:
-    blue = stack(server(), agent(url=url)).read()["blue"]
-    assert (blue["scheme"], blue["server_host"], blue["server_port"]) == (scheme, host, port)
+def test_the_agents_url_is_taken_apart(
+    host: Host, url: str, port: int, not_live: str | None
+) -> None:
+    running(host, env=[f"LIVEKIT_URL={url}", *ENVIRONMENT[1:]])
+    blue = stack(host).read()["blue"]
+    assert (blue["server_port"], blue["not_live"]) == (port, not_live)
 
 
-def test_keys_are_told_only_to_who_asks_for_them() -> None:
-    green = agent("eloquence-agent-green", labels=ours("green"))
-    read = stack(server(), agent(), green)
-    assert read.keys() == (KEY, SECRET)
+def test_a_url_that_is_not_the_servers_own_address_is_told_before_adoption(host: Host) -> None:
+    env = ["LIVEKIT_URL=ws://host.docker.internal:7880", *ENVIRONMENT[1:]]
+    running(host, seen="172.17.0.1:7880", env=env)
+    said = stack(host).read()["blue"]["not_live"]
+    assert said.startswith("it reaches the server by host.docker.internal (172.17.0.1:7880)")
+
+
+def test_keys_are_told_only_to_who_asks_for_them(host: Host) -> None:
+    running(host)
+    read = stack(host)
+    assert read.keys() == ("APIk", SECRET)
     text = json.dumps(read.read())
-    assert KEY not in text
+    assert "APIk" not in text
     assert SECRET not in text
 
 
+def test_keys_come_from_the_env_file_that_the_program_reads(host: Host) -> None:
+    running(host, env=["PATH=/bin"], says=python(keys=["APIfile", "s" * 32]))
+    assert stack(host).keys() == ("APIfile", "s" * 32)
+
+
 @pytest.mark.parametrize(
-    "env", [None, [], [f"LIVEKIT_API_KEY={KEY}"], [f"LIVEKIT_API_KEY={KEY}", "LIVEKIT_API_SECRET="]]
+    "env", [[], ["LIVEKIT_API_KEY=k"], ["LIVEKIT_API_KEY=k", "LIVEKIT_API_SECRET="]]
 )
-def test_an_environment_without_both_keys_has_none(env: list[str] | None) -> None:
-    assert stack(server(), agent(env=env)).keys() is None
+def test_an_agent_without_both_keys_has_none(host: Host, env: list[str]) -> None:
+    running(host, env=env)
+    assert stack(host).keys() is None

@@ -8,35 +8,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
 from .places import Place, Places
 from .processes import Process, Processes
-from .programs import Program, plain
+from .programs import Program, Settings
 from .routes import Route, Routes
 from .sockets import Sockets, asked
 
-URL, KEY = "LIVEKIT_URL", "LIVEKIT_API_KEY"
 COLOURS = ("blue", "green")
 ASKED_AT_MOST = 4  # a worker has one port; a program in a call has some that never answer
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Where an agent reads its URL and its keys; of the keys never more than that."""
-
-    url: str | None = None
-    url_from: str | None = None
-    keys_from: str | None = None
-
-    @property
-    def address(self) -> SplitResult | None:
-        """The URL taken apart; None where it is no address."""
-        try:
-            parts = urlsplit(self.url or "")
-            return parts if parts.hostname and parts.port != 0 else None
-        except ValueError:
-            return None
 
 
 @dataclass(frozen=True)
@@ -50,10 +30,19 @@ class Agent:
     place: Place
     worker: bool
     route: Route | None
-    packages: dict[str, str] | None
-    settings: Settings
+    program: Program
     agent_name: str | None = None
     jobs: int | None = None
+
+    @property
+    def packages(self) -> dict[str, str] | None:
+        """As its interpreter has them, asked when it is first wanted."""
+        return self.program.packages
+
+    @property
+    def settings(self) -> Settings:
+        """Where it reads its URL and keys."""
+        return self.program.settings
 
 
 class Agents:
@@ -63,6 +52,7 @@ class Agents:
         self._processes = processes
         self._places = places
         self._sockets = sockets
+        self._programs: dict[int, Program] = {}
 
     @cached_property
     def workers(self) -> dict[int, dict[str, Any]]:
@@ -102,16 +92,21 @@ class Agents:
             if known:
                 yield self._agent(process, False, known[0], {})
 
+    def at(self, process: Process) -> Agent:
+        """What any process tells of itself, without a look at its connections."""
+        return self._agent(process, False, None, {})
+
     def program(self, process: Process) -> Program:
         """To ask what it runs on."""
-        return Program(self._processes, self._places, process)
+        if process.pid not in self._programs:
+            self._programs[process.pid] = Program(self._processes, self._places, process)
+        return self._programs[process.pid]
 
     def _route(self, pid: int, leads: list[Route]) -> Route | None:
         """The worker's own connection: one to a server that we know, or else to its URL's port."""
         if leads and leads[0].known:
             return leads[0]
-        process = self._processes[pid]
-        parts = self._settings(self.program(process), process).address
+        parts = self.program(self._processes[pid]).settings.address
         if parts is None:
             return None
         port = parts.port or (443 if parts.scheme in ("wss", "https") else 80)
@@ -127,23 +122,9 @@ class Agents:
             program.place,
             worker,
             route,
-            program.packages,
-            self._settings(program, process),
+            program,
             name if isinstance(name, str) and name.isprintable() else None,
             jobs if isinstance(jobs, int) else None,
-        )
-
-    def _settings(self, program: Program, process: Process) -> Settings:
-        """From the environment that it was started with, else from the `.env` that it reads."""
-        environment = self._processes.environment(process.pid)
-        url, keys = environment.get(URL), "its environment" if environment.get(KEY) else None
-        if url and keys:
-            return Settings(_shown(url), "its environment", keys)
-        file = program.dotenv() or {}
-        return Settings(
-            _shown(url or file.get("url")),
-            "its environment" if url else file.get("path") if file.get("url") else None,
-            keys or (file.get("path") if KEY in file.get("names", ()) else None),
         )
 
     @cached_property
@@ -171,12 +152,3 @@ class Agents:
             elif asked(process.pid, end, "/") == (200, "OK"):
                 return {}
         return None
-
-
-def _shown(url: str | None) -> str | None:
-    """Without user, password and question, which may be secrets."""
-    if not url:
-        return None
-    scheme, _, rest = url.partition("://")
-    shown = f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}" if rest else url
-    return plain(shown)

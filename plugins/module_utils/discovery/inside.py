@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import importlib.metadata
 import json
 import os
@@ -44,7 +45,7 @@ def read(given: dict[str, Any]) -> tuple[str | None, dict[str, str]]:
     Only a program that has python-dotenv reads one.
     """
     try:
-        from dotenv import dotenv_values
+        dotenv_values = importlib.import_module("dotenv").dotenv_values
     except ImportError:
         return None, {}
     for path in files(given):
@@ -103,7 +104,7 @@ async def _list(url: str, pair: list[str]) -> list[dict[str, str]]:
             where = _at(url, "http", f"/twirp/livekit.RoomService/{verb}")
             async with session.post(where, json=body, headers=_signed(pair, **grants)) as answer:
                 answer.raise_for_status()
-                return await answer.json()
+                return dict(await answer.json())
 
         found = []
         for room in (await ask("ListRooms", {}, room_list=True)).get("rooms", ()):

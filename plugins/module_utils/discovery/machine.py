@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .agents import Agent, Agents
+from .inside import KEY, SECRET
 from .places import Place, Places
 from .processes import Process, Processes
 from .routes import Routes
@@ -101,6 +102,18 @@ class Machine:
         if last is None or not agent.route.known:
             return agent.settings.url
         return self._behind(last) if last.pid in self.gateways else last.pid
+
+    def agent_of(self, pid: int) -> Agent | None:
+        """What a process tells of itself, whether or not it is a worker that answers."""
+        return self.agents.at(self.processes[pid]) if pid in self.processes else None
+
+    def keys_of(self, agent: Agent) -> tuple[str, str] | None:
+        """API key and secret, for a keys file; never to be returned."""
+        environment = self.processes.environment(agent.process.pid)
+        pair = environment.get(KEY), environment.get(SECRET)
+        if pair[0] and pair[1]:
+            return pair[0], pair[1]
+        return self.agents.program(agent.process).keys()
 
     def behind_gateway(self, agent: Agent) -> bool:
         """Whether it is registered at a gateway of Relève's."""

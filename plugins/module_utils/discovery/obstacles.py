@@ -28,13 +28,15 @@ def obstacles(stack: Stack, engine: str | None, agent_service: str | None = None
         found.append(f"{engine}: Relève's own parts are containers; run playbooks/engine.yml")
     for agent in chosen:
         found += _of_an_agent(agent, stack.server)
-    found += _of_several(workers, chosen, agent_service)
+    found += _of_several(workers, chosen)
     return list(dict.fromkeys(found))
 
 
 def not_live(agent: Agent, server: Server) -> str | None:
     """Why an agent can only be adopted by a restart, or None."""
     parts = agent.settings.address
+    if not agent.settings.url:
+        return "its LIVEKIT_URL was found neither in its environment nor in a .env of its program's"
     if parts is not None and parts.scheme not in ("ws", "http"):
         return f"it speaks {parts.scheme}, and would refuse the gateway's certificate"
     reached = server.place.network.values() if server.place and server.place.bridged else ()
@@ -63,6 +65,22 @@ def of_the_host(found: Found) -> list[str]:
     if found.unreadable > 1:
         said.append(f"{found.unreadable} processes could not be read and were left out")
     return said
+
+
+def sharing(agent: Agent, workers: list[Agent]) -> str | None:
+    """That others of one server share the agent's key, or may; None where it has its own."""
+    mine = key(agent)
+    others = [one for one in workers if one.process.pid != agent.process.pid]
+    shared = [one for one in others if None in (mine, key(one)) or key(one) == mine]
+    if not shared:
+        return None
+    names = ", ".join(sorted(one.place.name for one in (agent, *shared)))
+    told = mine is not None and all(key(one) == mine for one in shared)
+    return (
+        f"not yet: {names} are {len(shared) + 1} workers of one server "
+        + ("under one key" if told else "that do not tell their names, so maybe under one key")
+        + ", and one alone would be moved, with a part of the rooms: run one alone for a migration"
+    )
 
 
 def service(agent: Agent) -> str | None:
@@ -178,26 +196,17 @@ def _of_compose(place: Place, server: Server) -> Iterator[str]:
         )
 
 
-def _of_several(
-    workers: list[Agent], chosen: list[Agent], agent_service: str | None
-) -> Iterator[str]:
-    services = sorted({service(agent) or agent.place.name for agent in workers})
-    names = ", ".join(sorted(agent.place.name for agent in workers))
-    if len(workers) < 2:
-        return
-    if len({key(agent) for agent in workers}) == len(workers) and None not in map(key, workers):
-        if agent_service not in services:
-            yield (
-                f"several agents with names of their own ({names}): say which service is to be "
-                f"moved, -e agent_service=<{'|'.join(services)}>"
-            )
-        return
-    told = all(key(agent) is not None for agent in workers)
-    yield (
-        f"not yet: {names} are {len(workers)} workers of one server "
-        + ("under one key" if told else "that do not tell their names, so maybe under one key")
-        + ", and one alone would be moved, with a part of the rooms: scale to one for a migration"
-    )
+def _of_several(workers: list[Agent], chosen: list[Agent]) -> Iterator[str]:
+    """Whoever shares its key with others is not moved alone; of others one is to be named."""
+    shared = [said for agent in chosen if (said := sharing(agent, workers))]
+    yield from shared[:1]
+    if not shared and len(chosen) > 1:
+        names = ", ".join(sorted(agent.place.name for agent in chosen))
+        services = "|".join(sorted(filter(None, map(service, chosen))))
+        yield (
+            f"several agents with names of their own ({names}): say which service is to be moved, "
+            f"-e agent_service=<{services}>"
+        )
 
 
 def _places(stack: Stack) -> list[Place]:

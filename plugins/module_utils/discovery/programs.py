@@ -6,15 +6,37 @@ import contextlib
 import inspect
 import json
 import subprocess
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from ..interpreter import Interpreter, interpreters
 from . import inside
+from .inside import KEY, URL
 from .places import Places
 from .processes import Process, Processes
 
+ENVIRONMENT = "its environment"
 SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where an agent reads its URL and its keys; of the keys never more than that."""
+
+    url: str | None = None
+    url_from: str | None = None
+    keys_from: str | None = None
+
+    @property
+    def address(self) -> SplitResult | None:
+        """The URL taken apart; None where it is no address."""
+        try:
+            parts = urlsplit(self.url or "")
+            return parts if parts.hostname and parts.port != 0 else None
+        except ValueError:
+            return None
 
 
 class Program:
@@ -36,20 +58,32 @@ class Program:
 
     @cached_property
     def _own(self) -> tuple[Interpreter, dict[str, str]] | None:
+        """The nearest that has livekit-agents, else one that has LiveKit's SDK alone."""
+        bare = None
         for one in interpreters(self._process.pid, self._processes.proc):
             said = self._ask_of(one, "packages")
-            if isinstance(said, dict) and "livekit" in said:
+            if isinstance(said, dict) and "livekit-agents" in said:
                 return one, _texts(said)
-        return None
+            if isinstance(said, dict) and "livekit" in said:
+                bare = bare or (one, _texts(said))
+        return bare
 
-    def dotenv(self) -> dict[str, Any] | None:
-        """`path`, `names` and `url` of the `.env` that the program reads; None without one."""
+    @cached_property
+    def settings(self) -> Settings:
+        """From the environment that it was started with, else from the `.env` that it reads."""
+        environment = self._processes.environment(self._process.pid)
+        url, keys = environment.get(URL), ENVIRONMENT if environment.get(KEY) else None
+        if url and keys:
+            return Settings(_shown(url), ENVIRONMENT, keys)
         said = self._ask("dotenv", **self._where())
         if not isinstance(said, dict) or not said.get("path"):
-            return None
-        names = [str(name) for name in said.get("names") or ()]
-        url = said.get("url")
-        return {"path": plain(said["path"]), "names": names, "url": plain(url) if url else None}
+            return Settings(_shown(url), ENVIRONMENT if url else None, keys)
+        path, theirs = plain(said["path"]), _shown(said.get("url"))
+        return Settings(
+            _shown(url) or theirs,
+            ENVIRONMENT if url else path if theirs else None,
+            keys or (path if KEY in (said.get("names") or ()) else None),
+        )
 
     def keys(self) -> tuple[str, str] | None:
         """API key and secret, for a keys file; never to be returned."""
@@ -116,3 +150,11 @@ def plain(said: object) -> str:
 
 def _texts(said: dict[Any, Any]) -> dict[str, str]:
     return {plain(name): plain(value) for name, value in said.items()}
+
+
+def _shown(url: object) -> str | None:
+    """Without user, password and question, which may be secrets."""
+    if not url:
+        return None
+    scheme, _, rest = plain(url).partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}" if rest else scheme
