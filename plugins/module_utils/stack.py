@@ -52,7 +52,8 @@ class Stack:
         return {
             "network": network,
             "project_dir": server.labels.get("com.docker.compose.project.working_dir"),
-            "compose_files": server.labels.get(f"{PROJECT}.config_files", "").split(","),
+            "compose_files": _listed(server, "config_files"),
+            "env_files": _listed(server, "environment_file"),
             "volumes": self._volumes(),
             "server": self._server(server, network),
             "blue": self._agent(blue, network) if blue else None,
@@ -188,6 +189,10 @@ class Stack:
         blue = self._only("blue", required=False)
         agent = self._worker(blue) if blue is not None else None
         return self._machine.keys_of(agent) if agent else None
+
+
+def _listed(container: Any, label: str) -> list[str]:
+    return [one for one in container.labels.get(f"{PROJECT}.{label}", "").split(",") if one]
 
 
 def _port(scheme: str, port: int | None) -> int:

@@ -104,6 +104,19 @@ def test_a_server_of_another_name_is_found_by_its_worker_and_says_its_version_to
     assert not [argv for name, argv in host.ran if name == "shop_livekit"]
 
 
+def test_of_a_proxy_and_a_server_of_another_name_the_one_behind_is_the_server(host: Host) -> None:
+    host.process(100, ["/srv/media"], listens=["127.0.0.1:7880"])
+    host.process(101, ["/usr/bin/haproxy"], listens=["0.0.0.0:80"])
+    for pid, port in ((100, 7880), (101, 80)):
+        host.answer(pid, port, "/rtc/validate", 401, "no permissions")
+    host.connection(101, "127.0.0.1:4000", "127.0.0.1:7880", 100)
+    host.connection(worker(host), "172.18.0.98:40000", "172.18.0.1:80", 101)
+    machine = host.machine()
+    assert machine.servers == {100}
+    (agent,) = machine.look().stacks[0].workers
+    assert agent.route is not None and [one.pid for one in agent.route.through] == [101]
+
+
 def test_a_worker_behind_the_gateway_is_of_the_gateways_server(host: Host) -> None:
     """An adopted worker sees the server's address, and is connected to the gateway."""
     at, blue = server(host), worker(host)

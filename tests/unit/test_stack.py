@@ -47,6 +47,8 @@ def test_server_and_agent_are_found_by_their_compose_labels(host: Host) -> None:
     assert (read["green"], read["gateway"], read["sentinels"]) == (None, None, None)
     assert read["network"] == "shop_default"
     assert read["project_dir"] == "/srv/shop"
+    assert read["compose_files"] == ["/srv/shop/compose.yml", "/srv/shop/prod.yml"]
+    assert read["env_files"] == ["/srv/.env"]
     assert read["volumes"] == [{"name": "shop_data", "path": "/var/lib/v/_data"}]
 
 

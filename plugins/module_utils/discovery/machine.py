@@ -76,16 +76,31 @@ class Machine:
 
     @cached_property
     def servers(self) -> set[int]:
-        """By their program, and whoever answers as a server where a worker is connected."""
+        """By their program, and whoever answers as a server where a worker is connected.
+
+        A proxy passes on what it is asked, so of two that answer it is the one behind.
+        """
         named = {one.pid for one in self.processes if is_server(one)}
         routes = Routes(self.processes, self.sockets, named | self.gateways)
-        strangers = {
-            route.last.pid: route.last
+        found = {
+            end.pid
             for pid in self.agents.workers
             for route in routes.of(self.processes[pid])
             if route.last is not None and not route.known
+            if (end := self._answering(routes, route.last, set())) is not None
         }
-        return named | {pid for pid, one in strangers.items() if answers_at(one, self.sockets)}
+        return named | found
+
+    def _answering(self, routes: Routes, process: Process, looked: set[int]) -> Process | None:
+        looked.add(process.pid)
+        if answers_at(process, self.sockets) is None:
+            return None
+        for route in routes.of(process):
+            if route.last is not None and route.last.pid not in looked and not route.known:
+                behind = self._answering(routes, route.last, looked)
+                if behind is not None:
+                    return behind
+        return process
 
     @cached_property
     def found(self) -> list[Agent]:
