@@ -75,7 +75,8 @@ class Stack:
         if not found and required:
             raise StackError(
                 f"no running container of service {service} in compose project {self._stack}; "
-                "start it, or set `stack`, `server_service` and `agent_service` in the inventory"
+                "start it, or set `stack`, `server_service` and `agent_service` in the inventory "
+                "(playbooks/discover.yml says what runs)"
             )
         return found[0] if found else None
 

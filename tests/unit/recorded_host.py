@@ -40,8 +40,8 @@ class Host:
 
     def __init__(self, root: Path, monkeypatch: Any) -> None:
         self.proc = root / "proc"
-        (self.proc / "self/ns").mkdir(parents=True)
-        (self.proc / "self/ns/mnt").symlink_to("mnt:[1]")
+        self.proc.mkdir()
+        (root / "image").mkdir()
         self.containers: list[SimpleNamespace] = []
         self.tables: dict[str, list[str]] = {}
         self.answers: dict[tuple[int, int, str], tuple[int, str]] = {}
@@ -82,7 +82,8 @@ class Host:
         (folder / "exe").symlink_to(exe or argv[0])
         (folder / "cwd").symlink_to("/app")
         (folder / "ns/net").symlink_to(f"net:[{net}]")
-        (folder / "ns/mnt").symlink_to(f"mnt:[{container or 1}]")
+        at_home = container is None and "kubepods" not in cgroup
+        (folder / "root").symlink_to("/" if at_home else self.proc.parent / "image")
         scope = f"0::/system.slice/docker-{container}.scope\n" if container else cgroup
         (folder / "cgroup").write_text(scope)
         lines = [f"7f0-7f1 r-xp 00000000 08:01 1 {path}\n" for path in maps]
@@ -153,10 +154,9 @@ class Host:
         """To look at what was added so far."""
         head = "sl local_address rem_address st\n"
         for folder in self.proc.iterdir():
-            if folder.name != "self":
-                rows = self.tables[self._net(int(folder.name))]
-                (folder / "net/tcp").write_text(head + "".join(r for r in rows if len(r) < 100))
-                (folder / "net/tcp6").write_text(head + "".join(r for r in rows if len(r) >= 100))
+            rows = self.tables[self._net(int(folder.name))]
+            (folder / "net/tcp").write_text(head + "".join(r for r in rows if len(r) < 100))
+            (folder / "net/tcp6").write_text(head + "".join(r for r in rows if len(r) >= 100))
 
         return Machine(self.client() if engine else None, self.proc)
 

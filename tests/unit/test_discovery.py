@@ -256,6 +256,26 @@ def test_without_an_engine_processes_are_found_all_the_same(host: Host) -> None:
     assert stack.workers[0].packages is None
 
 
+def test_what_is_in_a_sandbox_that_no_engine_here_knows_is_never_run_on_the_host(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its program would have the host's rights instead of the sandbox's."""
+
+    def ran(*_: object, **__: object) -> None:
+        raise AssertionError("nothing of it is to be run")
+
+    monkeypatch.setattr("subprocess.run", ran)
+    host.connection(worker(host), "172.18.0.98:4000", "172.18.0.97:7880", server(host))
+    host.process(800, ["/bin/livekit-server"], cgroup="0::/kubepods/pod1/x\n", net="p")
+    host.process(801, ["/bin/livekit-server"], cgroup="0::/lxc/box\n", net="q")
+    (host.proc / "801/root").unlink()
+    (host.proc / "801/root").symlink_to(host.proc.parent / "image")
+    found = host.machine(engine=False).look()
+    assert {one.server.version for one in found.stacks} == {None}
+    kinds = {one.server.place.kind for one in found.stacks if one.server.place}
+    assert kinds == {"container", "pod"}
+
+
 def test_no_secret_is_on_the_page(host: Host) -> None:
     host.connection(worker(host), "172.18.0.98:4000", "172.18.0.97:7880", server(host))
     machine = host.machine()

@@ -74,9 +74,9 @@ class Places:
             found = self._containers.get(process.container)
             if found is not None:
                 return described(found)
-            # One around ourselves, where this host is a container: its processes are the host's.
-            if process.files != self._processes.own_files:
-                return Place("container", process.container[:12], process.container, known=False)
+        if not process.at_home:
+            ident = process.container or f"of process {process.pid}"
+            return Place("container", ident[:24], process.container, known=False)
         if process.unit is not None:
             return Place("unit", process.unit)
         return Place("process", f"{process.pid} ({_title(process)})")

@@ -17,7 +17,8 @@ _POD = re.compile(r"/kubepods[./]")
 
 @dataclass(frozen=True)
 class Process:
-    """One process. `net` is its network namespace, `files` its mount namespace."""
+    """One process. `net` is its network namespace; `at_home` says that its files are this host's,
+    and not those of a container or another sandbox."""
 
     pid: int
     parent: int
@@ -27,7 +28,7 @@ class Process:
     gid: int
     cwd: str
     net: str
-    files: str
+    at_home: bool
     cgroup: str
 
     @property
@@ -66,7 +67,6 @@ class Processes:
     def __init__(self, proc: Path = Path("/proc")) -> None:
         self.proc = proc
         self.unreadable: list[int] = []
-        self.own_files = str((proc / "self/ns/mnt").readlink())
         self._found = {item.pid: item for item in self._read()}
 
     def __getitem__(self, pid: int) -> Process:
@@ -147,7 +147,7 @@ def _process(path: Path) -> Process | None:
         gid=_id(status, "Gid"),
         cwd=str((path / "cwd").readlink()),
         net=str((path / "ns/net").readlink()),
-        files=str((path / "ns/mnt").readlink()),
+        at_home=(path / "root").samefile("/"),
         cgroup=(path / "cgroup").read_text(errors="replace"),
     )
 

@@ -42,7 +42,8 @@ class Settings:
 class Program:
     """Asks an agent's interpreter, as the agent's user, where the agent lives.
 
-    In a container by its engine, so with no more rights than the container has.
+    In a container by its engine, so with no more rights than the container has; the files of any
+    other sandbox are not run here.
     """
 
     def __init__(self, processes: Processes, places: Places, process: Process) -> None:
@@ -109,7 +110,7 @@ class Program:
 
     def _ask_of(self, interpreter: Interpreter, question: str, **given: Any) -> Any:
         argv = [interpreter.program, "-c", inspect.getsource(inside), question, json.dumps(given)]
-        if self.place.container:
+        if self.place.kind == "container":
             said = self._places.said(
                 self.place,
                 argv,
@@ -118,7 +119,7 @@ class Program:
                 user=interpreter.user,
             )
         else:
-            said = self._run(argv)
+            said = self._run(argv) if self._process.at_home else None
         with contextlib.suppress(ValueError):
             return json.loads(said or "")
         return None

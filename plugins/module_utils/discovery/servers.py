@@ -75,10 +75,10 @@ def answers_at(process: Process, sockets: Sockets) -> int | None:
 
 def _said_by(process: Process, place: Place, processes: Processes, places: Places) -> str | None:
     """What the very program that runs says, as its own user."""
-    if place.container:
+    if place.kind == "container":
         said = places.said(place, [process.exe, "--version"], user=process.user)
     else:
-        said = _run(processes, process)
+        said = _run(processes, process) if process.at_home else None
     return version_in(said)
 
 
