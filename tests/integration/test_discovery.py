@@ -138,13 +138,16 @@ def with_server(found: Found, pid: int) -> Stack:
     return next(one for one in found.stacks if one.server.process and one.server.process.pid == pid)
 
 
-def until_joined(client: Any, pid: int, workers: int) -> Stack:
+def until_joined(
+    client: Any, pid: int, workers: int, agent: harness.Process | None = None
+) -> Stack:
     """A worker says that it is registered; that its connection stands is seen a moment later."""
     deadline = time.monotonic() + harness.READY_SECONDS
     while True:
         stack = with_server(look(client), pid)
         if len(stack.workers) == workers:
             return stack
+        assert agent is None or not agent.died(), agent.died()
         assert time.monotonic() < deadline, stack
         time.sleep(0.2)
 
@@ -334,6 +337,14 @@ def dotenv_values(path):
 def load_dotenv(path):
     os.environ.update(dotenv_values(path))
 '''
+PROGRAM = """
+import dotenv, pathlib
+from harness_agent import entrypoint
+from livekit.agents import WorkerOptions, cli
+if __name__ == "__main__":
+    dotenv.load_dotenv(pathlib.Path(__file__).with_name(".env"))
+    cli.run_app(WorkerOptions(entrypoint_fnc=entrypoint, num_idle_processes=1))
+"""
 
 
 def test_settings_from_an_env_file_that_the_program_reads(client: Any, tmp_path: Path) -> None:
@@ -348,14 +359,10 @@ def test_settings_from_an_env_file_that_the_program_reads(client: Any, tmp_path:
         }
         file = tmp_path / ".env"
         file.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
-        program.write_text(
-            f"import dotenv, runpy\ndotenv.load_dotenv({str(file)!r})\n"
-            f"runpy.run_path({str(harness.ROOT / 'agent_src/green/agent.py')!r}, "
-            "run_name='__main__')\n"
-        )
+        program.write_text(PROGRAM)
         agent = run_without_environment(program, tmp_path)
         try:
-            stack = until_joined(client, server.process.pid, 1)
+            stack = until_joined(client, server.process.pid, 1, agent)
             (worker,) = stack.workers
             assert worker.process.pid == agent.pid
             read = worker.settings
@@ -369,7 +376,8 @@ def test_settings_from_an_env_file_that_the_program_reads(client: Any, tmp_path:
 
 def run_without_environment(program: Path, folder: Path) -> harness.Process:
     """A worker whose environment tells neither URL nor keys."""
-    paths = (folder / "site", harness.ROOT / "tests/integration/harness_site", harness.SHARED)
+    here = Path(__file__).parent
+    paths = (folder / "site", here / "harness_site", here)
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": ":".join(map(str, paths))}
     command: list[str | Path] = [harness.python_of("green"), program, "start"]
     return harness.Process(command, folder / "agent.out", env)

@@ -13,7 +13,10 @@ from module_utils.backup.contents import BackupError, Tree, read_contents
 from module_utils.backup.document import document, page
 from module_utils.backup.pause import flush_database
 from module_utils.backup.settings import repository
+from module_utils.discovery.processes import Processes
 from module_utils.restore.scratch_copy import refuse_foreign_urls
+
+from .recorded_host import Host
 
 PROJECT = "com.docker.compose.project"
 
@@ -144,6 +147,28 @@ def test_a_container_that_starts_again_and_again_does_not_keep_a_backup_from_bei
     assert found["containers"][0]["python"] is None
     assert not flush_database(client, "agent"), "then it is paused"
     assert "### agent" in page(found)
+
+
+def test_the_servers_version_is_its_programs_behind_any_entrypoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "host").mkdir()
+    host, ident = Host(tmp_path / "host", monkeypatch), "a" * 8
+    host.process(99, ["/sbin/tini"], container=ident * 8)
+    host.process(100, ["/livekit-server"], parent=99, container=ident * 8)
+    monkeypatch.setattr("module_utils.backup.document.Processes", lambda: Processes(host.proc))
+
+    def says(argv: list[str], **_: Any) -> tuple[int, bytes]:
+        return (0, b"livekit-server version 1.9.0") if argv[0] == "/livekit-server" else (1, b"")
+
+    server = container(ident, "l:1", folder=tmp_path)
+    server.attrs |= {"Path": "/sbin/tini"}
+    server.exec_run = says
+    client = engine(server)
+    client.version = lambda: {"Version": "20.10", "ApiVersion": "1.41"}
+    contents = read_contents(client, "eloquence", (), [])
+    found = document(client, contents, "run1", "2026-01-01T00:00:00Z", "restic 0.14.0")
+    assert found["containers"][0]["server"] == "livekit-server version 1.9.0"
 
 
 def test_a_copy_that_would_answer_the_originals_calls_is_refused(tmp_path: Path) -> None:

@@ -76,7 +76,9 @@ def test_addresses_are_read_as_the_kernel_writes_them(host: Host) -> None:
 
 def test_a_worker_belongs_to_the_server_that_holds_its_other_end(host: Host) -> None:
     host.connection(worker(host), "172.18.0.98:40000", "172.18.0.97:7880", server(host))
-    stack = only(host)
+    found = host.machine().look()
+    (stack,) = found.stacks
+    assert found.lost == (), "its jobs inherit its port, and are no workers"
     assert (stack.name, stack.server.name, stack.server.port) == ("shop", "shop_livekit", 7880)
     (agent,) = stack.workers
     assert (agent.place.name, agent.agent_name, agent.jobs) == ("shop_agent", "", 1)
@@ -151,6 +153,7 @@ def test_proxies_are_looked_through(host: Host) -> None:
 def test_loopback_of_one_namespace_is_not_that_of_another(host: Host) -> None:
     """A worker and a server with the same address and ports in two namespaces."""
     one = host.process(500, ["/bin/other"], net="x", listens=["127.0.0.1:7880"])
+    host.answer(one, 7880, "/rtc/validate", 401, "no permissions")
     host._row(one, "x", "127.0.0.1:7880", "127.0.0.1:40000", "01")
     host.leaves(worker(host), "127.0.0.1:40000", "127.0.0.1:7880")
     machine = host.machine()

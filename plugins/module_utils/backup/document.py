@@ -8,7 +8,10 @@ import platform
 from collections.abc import Mapping
 from typing import Any
 
+from ..discovery.processes import Processes
+from ..discovery.servers import is_server
 from ..docker_host import said_in
+from ..interpreter import interpreters
 from ..stack import COLOUR, SERVICE
 from .contents import Contents, labels_of
 
@@ -17,13 +20,11 @@ PACKAGES = (
     "import importlib.metadata as m, json;"
     "print(json.dumps({d.metadata['Name']: d.version for d in m.distributions()}))"
 )
-# Each container is asked by its own program first: a server's image may hold nothing else.
-SHELLS = (["python3", "-c", PACKAGES], ["python", "-c", PACKAGES])
 
 
 def document(client: Any, contents: Contents, run: str, taken: str, tool: str) -> dict[str, Any]:
     """The document as data. `taken` is a UTC time, `tool` restic's version."""
-    engine = client.version()
+    engine, processes = client.version(), Processes()
     return {
         "schema": 1,
         "run": run,
@@ -47,7 +48,7 @@ def document(client: Any, contents: Contents, run: str, taken: str, tool: str) -
             }
             for image in contents.images
         ],
-        "containers": [_container(client, item) for item in contents.containers],
+        "containers": [_container(client, processes, item) for item in contents.containers],
         "networks": [
             {"name": net["Name"], "driver": net["Driver"], "subnets": _subnets(net)}
             for net in contents.networks
@@ -59,18 +60,18 @@ def document(client: Any, contents: Contents, run: str, taken: str, tool: str) -
     }
 
 
-def _container(client: Any, attrs: dict[str, Any]) -> dict[str, Any]:
+def _container(client: Any, processes: Processes, attrs: dict[str, Any]) -> dict[str, Any]:
     labels = labels_of(attrs)
     running = attrs["State"]["Running"]
     handle = client.containers.get(attrs["Id"]) if running else None
     packages = server = None
     if handle is not None:
-        program = attrs["Path"]
-        if program.rpartition("/")[2] == "livekit-server":
-            server = said_in(handle, [program, "--version"])
+        inside = (one for one in processes if one.container == attrs["Id"] and is_server(one))
+        program = next(inside, None)
+        if program is not None:  # behind whatever entrypoint
+            server = said_in(handle, [program.exe, "--version"])
         else:
-            said = next(filter(None, (said_in(handle, argv) for argv in SHELLS)), None)
-            packages = json.loads(said) if said else None
+            packages = _packages(handle, attrs["State"].get("Pid", 0))
     return {
         "name": attrs["Name"].lstrip("/"),
         "service": labels.get(SERVICE) or labels.get(COLOUR),
@@ -84,6 +85,15 @@ def _container(client: Any, attrs: dict[str, Any]) -> dict[str, Any]:
         if packages
         else None,
     }
+
+
+def _packages(handle: Any, pid: int) -> dict[str, str] | None:
+    """As the Python that runs there has them; None where none runs."""
+    for one in interpreters(pid):
+        how: dict[str, Any] = {"environment": one.env, "workdir": one.cwd, "user": one.user}
+        if said := said_in(handle, [one.program, "-c", PACKAGES], **how):
+            return dict(json.loads(said))
+    return None
 
 
 def _subnets(network: dict[str, Any]) -> list[str]:
