@@ -183,6 +183,12 @@ def test_of_several_names_one_is_to_be_said(host: Host) -> None:
     assert yaml.safe_load(text)["agent_name"] == "tutor"
 
 
+def test_an_agent_service_that_nobody_is_of_is_told(host: Host) -> None:
+    assert obstacles(plain(host), None, "coach") == [
+        "no worker of the service coach is connected; found: agent"
+    ]
+
+
 @pytest.mark.parametrize(
     ("env", "seen", "sentence"),
     [

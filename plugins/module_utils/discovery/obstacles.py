@@ -22,12 +22,15 @@ def obstacles(stack: Stack, engine: str | None, agent_service: str | None = None
     `agent_service` is the one that is to be moved, where there are several.
     """
     workers = [agent for agent in stack.workers if agent.place.colour is None]
-    chosen = [agent for agent in workers if service(agent) == agent_service] or workers
+    chosen = [agent for agent in workers if agent_service in (None, service(agent))]
     found = [*_of_the_server(stack.server), *_together(stack, workers)]
     if engine and not any(where.kind == "container" for where in _places(stack)):
         found.append(f"{engine}: Relève's own parts are containers; run playbooks/engine.yml")
     for agent in chosen:
         found += _of_an_agent(agent, stack.server)
+    if workers and not chosen:
+        names = ", ".join(sorted(service(agent) or agent.place.name for agent in workers))
+        found.append(f"no worker of the service {agent_service} is connected; found: {names}")
     found += _of_several(workers, chosen)
     return list(dict.fromkeys(found))
 
@@ -129,7 +132,7 @@ def _of_the_server(server: Server) -> Iterator[str]:
         )
     if server.port is None:
         yield f"the server {name} does not answer: wait until it has started, or look at its log"
-    elif server.version is None:
+    elif server.version is None and place.known:
         yield (
             f"the version of the server {name} is not known: its program is not named "
             "livekit-server, and no agent's keys were found to ask it with"
@@ -170,7 +173,7 @@ def _of_an_agent(agent: Agent, server: Server) -> Iterator[str]:
         )
     if place.known and place.kind == "container":
         yield from _of_compose(place, server)
-    if agent.packages is None:
+    if agent.packages is None and place.known:
         yield (
             f"the agent {name} is not written in Python, or its interpreter could not be asked: "
             "only LiveKit's Python SDK can be moved"
