@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,7 @@ import pytest
 from module_utils.discovery.machine import Stack
 from module_utils.discovery.page import page
 from module_utils.discovery.processes import Processes
-from module_utils.discovery.sockets import Sockets
+from module_utils.discovery.sockets import End, Sockets, asked
 
 from .recorded_host import (
     ENVIRONMENT,
@@ -72,6 +75,24 @@ def test_addresses_are_read_as_the_kernel_writes_them(host: Host) -> None:
     processes = host.machine().processes
     ends = Sockets(processes).listening(processes[7])
     assert [str(end) for end in ends] == ["[::1]:80", "0.0.0.0:81", "172.18.0.2:82"]
+
+
+def test_whoever_says_a_byte_now_and_then_is_not_listened_to_for_ever() -> None:
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as drips:
+
+        def drip() -> None:
+            with drips.accept()[0] as peer:
+                while not over.wait(0.02):
+                    peer.sendall(b"H")
+
+        speaking = threading.Thread(target=drip, daemon=True)
+        speaking.start()
+        try:
+            end = End("127.0.0.1", drips.getsockname()[1])
+            assert asked(os.getpid(), end, "/", seconds=0.1) is None
+        finally:
+            over.set()
 
 
 def test_a_worker_belongs_to_the_server_that_holds_its_other_end(host: Host) -> None:
