@@ -133,7 +133,7 @@ class Stack:
         for pid in self._machine.servers:
             if self._machine.processes[pid].container == container.id:
                 mine = [one for one in self._workers if self._machine.end(one) == pid]
-                return self._machine.asked(self._machine.server(pid), mine)
+                return self._machine.with_version(self._machine.server(pid), mine)
         return None
 
     @property

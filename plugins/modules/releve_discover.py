@@ -44,7 +44,7 @@ refused:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.discovery.inventory import choose
+from ansible.module_utils.discovery.inventory import inventory_for
 from ansible.module_utils.discovery.machine import Machine
 from ansible.module_utils.discovery.obstacles import obstacles
 from ansible.module_utils.discovery.page import page
@@ -66,7 +66,7 @@ def main() -> None:
     machine = Machine(client)
     found = machine.look()
     service = module.params["agent_service"]
-    inventory, refused = choose(found, why, module.params["stack"], service)
+    inventory, refused = inventory_for(found, why, module.params["stack"], service)
     module.exit_json(
         changed=False,
         page=page(machine, found, why, service),

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from integration import harness
-from module_utils.discovery.inventory import choose
+from module_utils.discovery.inventory import inventory_for
 from module_utils.discovery.machine import Found, Machine, Stack
 from module_utils.discovery.obstacles import not_live, obstacles
 from module_utils.discovery.page import page
@@ -167,8 +167,8 @@ def test_containers_on_a_bridge_behind_tini_and_what_is_stopped(
     assert worker.packages is not None and worker.packages["livekit-agents"] == "0.7.2"
     assert worker.packages["executable"] == "/opt/venv/bin/python"
     assert not_live(worker, stack.server) is None
-    assert stack.people == ()
-    text, refused = choose(found, None, project.name, None)
+    assert stack.participants == ()
+    text, refused = inventory_for(found, None, project.name, None)
     assert refused == [] and text is not None
     assert yaml.safe_load(text)["livekit_server_version"] == version
     assert project.secret not in text + "\n".join(page(Machine(client), found, None, None))
@@ -191,7 +191,7 @@ def test_an_agent_that_goes_by_the_host_is_told_so(client: Any, project: Project
     why = not_live(worker, stack.server) or ""
     assert why.startswith(f"it reaches the server by host.docker.internal ({worker.route.seen})")
     assert obstacles(stack, None) == []
-    text, _ = choose(look(client), None, project.name, None)
+    text, _ = inventory_for(look(client), None, project.name, None)
     assert yaml.safe_load(text or "")["adoption"] == "restart"
 
 
@@ -220,7 +220,9 @@ def test_bare_processes_and_a_bot_that_joins_by_itself(
         bot = harness.Process([blue_python, BOT], tmp_path / "bot.out", env)
         try:
             stack = until_joined(client, server.process.pid, 1)
-            while not (stack.bots and len(stack.people or ()) > 1):  # the agent joins it there
+            while not (
+                stack.bots and len(stack.participants or ()) > 1
+            ):  # the agent joins it there
                 assert not bot.died(), bot.died()
                 time.sleep(0.2)
                 stack = until_joined(client, server.process.pid, 1)
@@ -230,7 +232,7 @@ def test_bare_processes_and_a_bot_that_joins_by_itself(
             assert (worker.agent_name, worker.settings.url) == ("", server.url)
             assert [one.process.pid for one in stack.bots] == [bot.pid]
             assert ("talk", "eloquence-agent", "STANDARD") in {
-                (who["room"], who["identity"], who["kind"]) for who in stack.people or ()
+                (who["room"], who["identity"], who["kind"]) for who in stack.participants or ()
             }
             wrong = obstacles(stack, None)
             assert [one[:20] for one in wrong] == ["not yet: the server ", "not yet: the agent i"]

@@ -48,7 +48,7 @@ class Host:
         self.ran: list[tuple[str, list[str]]] = []
         self._inode = 1000
         for module in (agents, servers):
-            monkeypatch.setattr(module, "asked", self._asked)
+            monkeypatch.setattr(module, "http_get", self._http_get)
 
     def process(
         self,
@@ -82,8 +82,8 @@ class Host:
         (folder / "exe").symlink_to(exe or argv[0])
         (folder / "cwd").symlink_to("/app")
         (folder / "ns/net").symlink_to(f"net:[{net}]")
-        at_home = container is None and "kubepods" not in cgroup
-        (folder / "root").symlink_to("/" if at_home else self.proc.parent / "image")
+        shares_root = container is None and "kubepods" not in cgroup
+        (folder / "root").symlink_to("/" if shares_root else self.proc.parent / "image")
         scope = f"0::/system.slice/docker-{container}.scope\n" if container else cgroup
         (folder / "cgroup").write_text(scope)
         lines = [f"7f0-7f1 r-xp 00000000 08:01 1 {path}\n" for path in maps]
@@ -190,7 +190,7 @@ class Host:
         row = f"0: {hexed(here)} {hexed(there)} {state} 0:0 0:0 0 0 0 {self._inode} 1 0 20\n"
         self.tables.setdefault(net, []).append(row)
 
-    def _asked(self, pid: int, end: Any, path: str) -> tuple[int, str] | None:
+    def _http_get(self, pid: int, end: Any, path: str) -> tuple[int, str] | None:
         known = any(port == end.port and of == pid for of, port, _ in self.answers)
         return self.answers.get((pid, end.port, path), NOT_FOUND if known else None)
 

@@ -12,7 +12,7 @@ import pytest
 from module_utils.discovery.machine import Stack
 from module_utils.discovery.page import page
 from module_utils.discovery.processes import Processes
-from module_utils.discovery.sockets import End, Sockets, asked
+from module_utils.discovery.sockets import End, Sockets, http_get
 
 from .recorded_host import (
     ENVIRONMENT,
@@ -90,7 +90,7 @@ def test_whoever_says_a_byte_now_and_then_is_not_listened_to_for_ever() -> None:
         speaking.start()
         try:
             end = End("127.0.0.1", drips.getsockname()[1])
-            assert asked(os.getpid(), end, "/", seconds=0.1) is None
+            assert http_get(os.getpid(), end, "/", seconds=0.1) is None
         finally:
             over.set()
 
@@ -99,7 +99,7 @@ def test_a_worker_belongs_to_the_server_that_holds_its_other_end(host: Host) -> 
     host.connection(worker(host), "172.18.0.98:40000", "172.18.0.97:7880", server(host))
     found = host.machine().look()
     (stack,) = found.stacks
-    assert found.lost == (), "its jobs inherit its port, and are no workers"
+    assert found.unconnected == (), "its jobs inherit its port, and are no workers"
     assert (stack.name, stack.server.name, stack.server.port) == ("shop", "shop_livekit", 7880)
     (agent,) = stack.workers
     assert (agent.place.name, agent.agent_name, agent.jobs) == ("shop_agent", "", 1)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from module_utils.discovery.inventory import choose
+from module_utils.discovery.inventory import inventory_for
 from module_utils.discovery.machine import Stack
 from module_utils.discovery.obstacles import not_live, obstacles
 
@@ -95,7 +95,7 @@ def test_each_kind_that_cannot_be_moved_yet_says_why_and_what_to_change(
 def test_all_is_said_at_once(host: Host) -> None:
     stack = plain(host, {"labels": NO_LABELS}, labels=NO_LABELS, says=lambda _: None)
     assert len(obstacles(stack, None)) == 3
-    assert choose(host.machine().look(), None, None, None)[1] == obstacles(stack, None)
+    assert inventory_for(host.machine().look(), None, None, None)[1] == obstacles(stack, None)
 
 
 @pytest.mark.parametrize(
@@ -178,7 +178,7 @@ def test_of_several_names_one_is_to_be_said(host: Host) -> None:
     (sentence,) = obstacles(stack, None)
     assert sentence.endswith("-e agent_service=<shop_agent0|shop_agent1>")
     assert obstacles(stack, None, "shop_agent1") == []
-    text, _ = choose(host.machine().look(), None, None, "shop_agent1")
+    text, _ = inventory_for(host.machine().look(), None, None, "shop_agent1")
     assert text is not None
     assert yaml.safe_load(text)["agent_name"] == "tutor"
 
@@ -209,14 +209,14 @@ def test_an_agent_that_can_only_be_adopted_by_a_restart(
     stack = found(host)
     why = not_live(stack.workers[0], stack.server)
     assert why == sentence if sentence is None else sentence in (why or "")
-    text, refused = choose(host.machine().look(), None, None, None)
+    text, refused = inventory_for(host.machine().look(), None, None, None)
     assert refused == []
     assert yaml.safe_load(text or "")["adoption"] == ("live" if sentence is None else "restart")
 
 
 def test_the_inventory_says_where_each_line_was_read(host: Host) -> None:
     plain(host, agent_name="coach")
-    text, refused = choose(host.machine().look(), None, None, None)
+    text, refused = inventory_for(host.machine().look(), None, None, None)
     assert refused == [] and text is not None
     assert yaml.safe_load(text) == {
         "stack": "shop",
@@ -235,7 +235,7 @@ def test_what_a_container_says_is_never_a_template_of_the_control_nodes(host: Ho
     evil = "{{ lookup('pipe', 'id') }}"
     file = {"path": "/x\nansible_connection: local", "names": [], "url": "ws://livekit:7880/\nx: 1"}
     plain(host, agent_name=evil, env=["PATH=/"], says=python(dotenv=file))
-    text, _ = choose(host.machine().look(), None, None, None)
+    text, _ = inventory_for(host.machine().look(), None, None, None)
     assert text is not None
     assert f"agent_name: !unsafe {json.dumps(evil)} #" in text
     names = {line.split(":")[0] for line in text.splitlines() if not line.startswith(("#", "-"))}
@@ -246,11 +246,13 @@ def test_of_two_stacks_one_is_to_be_said(host: Host) -> None:
     server(host)
     server(host, 150, "d", "bar_livekit", labels=compose("livekit", "bar"))
     looked = host.machine().look()
-    assert choose(looked, None, None, None)[1] == [
+    assert inventory_for(looked, None, None, None)[1] == [
         "2 stacks run here: say which is meant, -e stack=<bar|shop>"
     ]
-    assert choose(looked, None, "foo", None)[1] == ["no stack foo runs here; found: bar, shop"]
-    assert choose(looked, None, "bar", None)[1] == [
+    assert inventory_for(looked, None, "foo", None)[1] == [
+        "no stack foo runs here; found: bar, shop"
+    ]
+    assert inventory_for(looked, None, "bar", None)[1] == [
         "no agent's worker is connected to bar_livekit: start the agent, and look again"
     ]
 
@@ -259,10 +261,10 @@ def test_a_host_without_a_stack_and_one_whose_server_is_stopped(host: Host) -> N
     host.process(7, ["/bin/x"])
     assert (
         "no LiveKit Server and no agent runs"
-        in choose(host.machine().look(), None, None, None)[1][0]
+        in inventory_for(host.machine().look(), None, None, None)[1][0]
     )
     host.container("a", "shop_livekit", running=False, path="/livekit-server")
-    (sentence,) = choose(host.machine().look(), None, None, None)[1]
+    (sentence,) = inventory_for(host.machine().look(), None, None, None)[1]
     assert (
         sentence == "container shop_livekit on shop_default does not run: start it, and look again"
     )

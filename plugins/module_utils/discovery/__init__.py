@@ -9,9 +9,9 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     agents     workers, and programs that join rooms by themselves
     servers    by their program, their answer, and where agents are connected to
     routes     where a connection leads, through proxies and the gateway
-    programs   the interpreter that an agent runs on, and what it is asked
-    inside     what is asked, run by that interpreter
+    programs   the interpreter that an agent runs on, and questions to it
+    inside     those questions, run by that interpreter
     places     the container or unit of a process, from engine and kernel
-    sockets    connections in every network namespace, and questions asked there
+    sockets    TCP sockets and HTTP requests in every network namespace
     processes  proc(5)
 """

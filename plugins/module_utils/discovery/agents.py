@@ -13,7 +13,7 @@ from .places import Place, Places
 from .processes import Process, Processes
 from .programs import Program, Settings
 from .routes import Route, Routes
-from .sockets import Sockets, asked
+from .sockets import Sockets, http_get
 
 COLOURS = ("blue", "green")
 ASKED_AT_MOST = 4  # a worker has one port; a program in a call has some that never answer
@@ -64,13 +64,13 @@ class Agents:
         found: dict[int, dict[str, Any]] = {}
         for process in self._speaking:
             if not any(above.pid in found for above in self._processes.above(process.pid)):
-                said = self._says(process)
+                said = self._health(process)
                 if said is not None:
                     found[process.pid] = said
         return found
 
     @cached_property
-    def others(self) -> list[Process]:
+    def without_worker(self) -> list[Process]:
         """Those that have an SDK and are neither a worker nor below or above one."""
         family = set(self.workers)
         for pid in self.workers:
@@ -87,7 +87,7 @@ class Agents:
         for pid, said in self.workers.items():
             leads = routes.of(self._processes[pid])
             yield self._agent(self._processes[pid], True, self._route(pid, leads), said)
-        for process in self.others:
+        for process in self.without_worker:
             known = [route for route in routes.of(process) if route.known]
             if known:
                 yield self._agent(process, False, known[0], {})
@@ -138,10 +138,10 @@ class Agents:
         ]
         return sorted(found, key=lambda one: (len(list(self._processes.above(one.pid))), one.pid))
 
-    def _says(self, process: Process) -> dict[str, Any] | None:
+    def _health(self, process: Process) -> dict[str, Any] | None:
         """A worker's answer: what `/worker` tells, or {} of one that only says that it is well."""
         for end in self._sockets.listening(process)[:ASKED_AT_MOST]:
-            answer = asked(process.pid, end, "/worker")
+            answer = http_get(process.pid, end, "/worker")
             if answer is None:
                 continue
             if answer[0] == 200:
@@ -149,6 +149,6 @@ class Agents:
                     said = json.loads(answer[1])
                     if isinstance(said, dict) and "agent_name" in said:
                         return said
-            elif asked(process.pid, end, "/") == (200, "OK"):
+            elif http_get(process.pid, end, "/") == (200, "OK"):
                 return {}
         return None

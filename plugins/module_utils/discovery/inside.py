@@ -1,4 +1,5 @@
-"""What an agent's own interpreter is asked. Its text is run there, so it stands alone.
+"""Questions to an agent's own interpreter. The file's text is run there, so it imports nothing of
+ours.
 
 Started as `python -c <this file> <question> <JSON>`; prints JSON. It needs what the agent has:
 Python 3.9 and, where the server is asked, aiohttp and livekit-api.

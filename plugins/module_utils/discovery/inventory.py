@@ -7,19 +7,19 @@ from collections.abc import Iterator
 
 from .agents import Agent
 from .machine import Found, Stack
-from .obstacles import key, not_live, obstacles, of_the_host, service
+from .obstacles import about_the_host, key, not_live, obstacles, service
 
 KEYS = "/var/lib/releve/{}/keys.yaml"
 
 
-def choose(
+def inventory_for(
     found: Found, engine: str | None, stack: str | None, agent_service: str | None
 ) -> tuple[str | None, list[str]]:
     """group_vars/eloquence/stack.yml of the one stack that is meant, or why there is none."""
     names = sorted({one.name for one in found.stacks})
     meant = [one for one in found.stacks if stack in (None, one.name)]
     if not found.stacks:
-        return None, of_the_host(found)
+        return None, about_the_host(found)
     if not meant:
         return None, [f"no stack {stack} runs here; found: {', '.join(names)}"]
     if len(meant) > 1:

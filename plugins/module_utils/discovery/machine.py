@@ -21,13 +21,16 @@ BESIDE = {"livekit-sip": "SIP", "egress": "egress", "ingress": "ingress"}
 
 @dataclass(frozen=True)
 class Stack:
-    """A server, and who is connected to it. `people` is None where the server was not asked."""
+    """A server and the processes connected to it.
+
+    `participants` is None where no agent could ask the server for them.
+    """
 
     server: Server
     workers: tuple[Agent, ...] = ()
     bots: tuple[Agent, ...] = ()
     beside: tuple[tuple[str, Place], ...] = ()
-    people: tuple[dict[str, str], ...] | None = None
+    participants: tuple[dict[str, str], ...] | None = None
 
     @property
     def name(self) -> str:
@@ -38,10 +41,11 @@ class Stack:
 
 @dataclass(frozen=True)
 class Found:
-    """`lost` are workers without a connection, `stopped` servers' containers that do not run."""
+    """`unconnected` are workers without a connection to a server, `stopped` are containers of
+    servers that do not run, `unreadable` counts processes that root cannot read."""
 
     stacks: tuple[Stack, ...]
-    lost: tuple[Agent, ...] = ()
+    unconnected: tuple[Agent, ...] = ()
     stopped: tuple[Place, ...] = ()
     unreadable: int = 0
 
@@ -58,16 +62,16 @@ class Machine:
     def look(self) -> Found:
         """Everything. Asks processes, servers and engine, and changes nothing."""
         there: dict[int | str, list[Agent]] = {pid: [] for pid in sorted(self.servers)}
-        lost = []
+        unconnected = []
         for agent in self.found:
             end = self.end(agent)
             if end is None:
-                lost.append(agent)
+                unconnected.append(agent)
             else:
                 there.setdefault(end, []).append(agent)
         stacks = tuple(self._stack(end, agents) for end, agents in there.items())
         stopped = tuple(place for place in self.places.stopped() if _of_a_server(place))
-        return Found(stacks, tuple(lost), stopped, len(self.processes.unreadable))
+        return Found(stacks, tuple(unconnected), stopped, len(self.processes.unreadable))
 
     @cached_property
     def gateways(self) -> set[int]:
@@ -78,7 +82,7 @@ class Machine:
     def servers(self) -> set[int]:
         """By their program, and whoever answers as a server where a worker is connected.
 
-        A proxy passes on what it is asked, so of two that answer it is the one behind.
+        A proxy forwards requests: of a chain that answers, the last process is the server.
         """
         named = {one.pid for one in self.processes if is_server(one)}
         routes = Routes(self.processes, self.sockets, named | self.gateways)
@@ -139,7 +143,7 @@ class Machine:
         """A server that runs here."""
         return here(self.processes[pid], self.processes, self.places, self.sockets)
 
-    def asked(self, server: Server, workers: list[Agent]) -> Server:
+    def with_version(self, server: Server, workers: list[Agent]) -> Server:
         """With its version as it says it to a worker, where its program did not tell."""
         if server.version:
             return server
@@ -159,7 +163,7 @@ class Machine:
         workers = [agent for agent in agents if agent.worker]
         server = self.server(end) if isinstance(end, int) else elsewhere(end)
         return Stack(
-            self.asked(server, workers),
+            self.with_version(server, workers),
             tuple(workers),
             tuple(agent for agent in agents if not agent.worker),
             tuple(self._beside(end)),

@@ -52,10 +52,10 @@ def not_live(agent: Agent, server: Server) -> str | None:
     return None
 
 
-def of_the_host(found: Found) -> list[str]:
+def about_the_host(found: Found) -> list[str]:
     """What is to be said where no server was found, or one that does not run."""
     said = [f"{place} does not run: start it, and look again" for place in found.stopped]
-    for agent in found.lost:
+    for agent in found.unconnected:
         said.append(
             f"the worker in {agent.place} is connected to no server now: it was to reach "
             f"{agent.settings.url or 'a URL that could not be read'}. Look at its log"

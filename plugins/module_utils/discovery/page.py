@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from .agents import Agent
 from .machine import Found, Machine, Stack
-from .obstacles import not_live, obstacles, of_the_host
+from .obstacles import about_the_host, not_live, obstacles
 
 COLUMNS = ("", "where", "version", "connected")
 
@@ -29,7 +29,7 @@ def page(
             lines += ["  Cannot be moved by today's playbooks:", *(f"  - {one}." for one in wrong)]
         else:
             lines += ["  Can be moved."]
-    return [*lines, *(f"{one[0].upper()}{one[1:]}." for one in of_the_host(found))]
+    return [*lines, *(f"{one[0].upper()}{one[1:]}." for one in about_the_host(found))]
 
 
 def _rows(machine: Machine, stack: Stack) -> Iterator[Sequence[str]]:
@@ -87,10 +87,10 @@ def _about(machine: Machine, stack: Stack) -> Iterator[str]:
             yield f"  {agent.place.name}: `adoption: restart`, because {why}."
     for bot in stack.bots:
         yield f"  {bot.place.name} joins rooms by itself, without a worker: it is left alone."
-    if stack.people is not None:
-        kinds = Counter(who["kind"] for who in stack.people)
+    if stack.participants is not None:
+        kinds = Counter(who["kind"] for who in stack.participants)
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "nobody"
-        rooms = len({who["room"] for who in stack.people})
+        rooms = len({who["room"] for who in stack.participants})
         yield f"  Now in {rooms} rooms: {told}."
 
 

@@ -74,7 +74,7 @@ class Places:
             found = self._containers.get(process.container)
             if found is not None:
                 return described(found)
-        if not process.at_home:
+        if not process.shares_root:
             ident = process.container or f"of process {process.pid}"
             return Place("container", ident[:24], process.container, known=False)
         if process.unit is not None:

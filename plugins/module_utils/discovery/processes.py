@@ -17,8 +17,8 @@ _POD = re.compile(r"/kubepods[./]")
 
 @dataclass(frozen=True)
 class Process:
-    """One process. `net` is its network namespace; `at_home` says that its files are this host's,
-    and not those of a container or another sandbox."""
+    """One process. `net` is its network namespace; `shares_root` tells whether its root directory
+    is this host's, and not that of a container or another sandbox."""
 
     pid: int
     parent: int
@@ -28,7 +28,7 @@ class Process:
     gid: int
     cwd: str
     net: str
-    at_home: bool
+    shares_root: bool
     cgroup: str
 
     @property
@@ -59,9 +59,9 @@ class Process:
 
 
 class Processes:
-    """A look at all of them at one moment. What ends meanwhile is left out.
+    """All processes at one moment. Those that end meanwhile are left out.
 
-    `unreadable` are those that the kernel keeps even from root, as in a container.
+    `unreadable` are those that even root cannot read here.
     """
 
     def __init__(self, proc: Path = Path("/proc")) -> None:
@@ -147,7 +147,7 @@ def _process(path: Path) -> Process | None:
         gid=_id(status, "Gid"),
         cwd=str((path / "cwd").readlink()),
         net=str((path / "ns/net").readlink()),
-        at_home=(path / "root").samefile("/"),
+        shares_root=(path / "root").samefile("/"),
         cgroup=(path / "cgroup").read_text(errors="replace"),
     )
 

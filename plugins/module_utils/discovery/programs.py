@@ -79,7 +79,7 @@ class Program:
         said = self._ask("dotenv", **self._where())
         if not isinstance(said, dict) or not said.get("path"):
             return Settings(_shown(url), ENVIRONMENT if url else None, keys)
-        path, theirs = plain(said["path"]), _shown(said.get("url"))
+        path, theirs = printable(said["path"]), _shown(said.get("url"))
         return Settings(
             _shown(url) or theirs,
             ENVIRONMENT if url else path if theirs else None,
@@ -119,7 +119,7 @@ class Program:
                 user=interpreter.user,
             )
         else:
-            said = self._run(argv) if self._process.at_home else None
+            said = self._run(argv) if self._process.shares_root else None
         with contextlib.suppress(ValueError):
             return json.loads(said or "")
         return None
@@ -144,18 +144,18 @@ class Program:
         return done.stdout if done.returncode == 0 else None
 
 
-def plain(said: object) -> str:
+def printable(said: object) -> str:
     """What was said, in one line and without what a terminal obeys: who says it is not ours."""
     return "".join(filter(str.isprintable, str(said)))
 
 
 def _texts(said: dict[Any, Any]) -> dict[str, str]:
-    return {plain(name): plain(value) for name, value in said.items()}
+    return {printable(name): printable(value) for name, value in said.items()}
 
 
 def _shown(url: object) -> str | None:
     """Without user, password and question, which may be secrets."""
     if not url:
         return None
-    scheme, _, rest = plain(url).partition("://")
+    scheme, _, rest = printable(url).partition("://")
     return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}" if rest else scheme

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from .places import Place, Places
 from .processes import Process, Processes
-from .sockets import End, Sockets, asked
+from .sockets import End, Sockets, http_get
 
 PROGRAM = "livekit-server"
 SECONDS = 20.0
@@ -67,7 +67,7 @@ def answers_at(process: Process, sockets: Sockets) -> int | None:
     """The port at which a process answers as LiveKit does: it refuses who shows no token."""
     ends: dict[int, End] = {end.port: end for end in sockets.listening(process)}
     for port, end in ends.items():
-        answer = asked(process.pid, end, "/rtc/validate")
+        answer = http_get(process.pid, end, "/rtc/validate")
         if answer is not None and answer[0] == 401:
             return port
     return None
@@ -78,7 +78,7 @@ def _said_by(process: Process, place: Place, processes: Processes, places: Place
     if place.kind == "container":
         said = places.said(place, [process.exe, "--version"], user=process.user)
     else:
-        said = _run(processes, process) if process.at_home else None
+        said = _run(processes, process) if process.shares_root else None
     return version_in(said)
 
 

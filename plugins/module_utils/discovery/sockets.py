@@ -50,7 +50,7 @@ class Socket:
 
 
 class Sockets:
-    """The tables of all network namespaces in which a process lives."""
+    """The TCP sockets of every network namespace that has a process."""
 
     def __init__(self, processes: Processes) -> None:
         self._processes = processes
@@ -74,10 +74,10 @@ class Sockets:
         return [item for item in self.of(process) if item.state == ESTABLISHED]
 
     def peer(self, process: Process, socket: Socket) -> Process | None:
-        """Who holds the other end of a connection; None when nobody on this host does.
+        """The process at the other end of a connection; None when it is not on this host.
 
-        To be asked of who opened it, whose own address both see alike. The other address they may
-        not: a published port of Docker's, and an adoption, lead a connection elsewhere unseen.
+        `process` must be the one that opened it. Only its own address is the same at both ends:
+        DNAT, as for Docker's published ports and in an adoption, changes the other one.
         """
         for net, table in self._tables.items():
             if socket.here.loopback and net != process.net:
@@ -128,16 +128,15 @@ def _end(text: str) -> End:
     return End(str(address), int(port, 16))
 
 
-def asked(pid: int, end: End, path: str, seconds: float = 1.0) -> tuple[int, str] | None:
-    """Status and text of GET `path` at `end`, asked in the network namespace of a process.
+def http_get(pid: int, end: End, path: str, seconds: float = 1.0) -> tuple[int, str] | None:
+    """Status and text of GET `path` at `end`, sent from the network namespace of a process.
 
-    None where nobody answers, or not by HTTP. A socket stays in the namespace in which it was
-    made, so only one short-lived thread of ours goes there.
+    None where there is no answer by HTTP. Only a short-lived thread of ours enters the namespace.
     """
     said: list[tuple[int, str]] = []
     asking = Thread(target=_ask, args=(pid, end, path, seconds, said), daemon=True)
     asking.start()
-    asking.join(3 * seconds)  # whoever says a byte a second is not listened to
+    asking.join(3 * seconds)  # an answer of a byte a second never times out by itself
     return said[0] if said else None
 
 
