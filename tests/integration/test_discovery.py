@@ -427,6 +427,10 @@ def test_the_playbook_writes_an_inventory_that_ansible_reads(
         check=True,
     )
     host = json.loads(listed.stdout)["_meta"]["hostvars"]["this-host"]
+    assert (host["ansible_connection"], host["ansible_python_interpreter"]) == (
+        "local",
+        "{{ ansible_playbook_python }}",
+    )
     assert (host["stack"], host["agent_service"], host["adoption"]) == (
         project.name,
         "agent",
