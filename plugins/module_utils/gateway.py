@@ -42,8 +42,10 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-class Gateway:
-    """One gateway; each call opens a connection of its own."""
+class UnixApi:
+    """HTTP and JSON over a unix socket; each request opens a connection of its own."""
+
+    what = "gateway"
 
     def __init__(self, path: str, timeout: float = 5.0) -> None:
         self._path = path
@@ -57,15 +59,19 @@ class Gateway:
             answer = connection.getresponse()
             content = json.loads(answer.read())
         except FileNotFoundError:
-            raise NoGateway(f"no gateway at {self._path}: is its container running?") from None
+            raise NoGateway(f"no {self.what} at {self._path}: is its container running?") from None
         except (OSError, ValueError, http.client.HTTPException) as why:
-            raise GatewayError(f"the gateway at {self._path} does not answer: {why}") from why
+            raise GatewayError(f"the {self.what} at {self._path} does not answer: {why}") from why
         finally:
             connection.close()
         if answer.status != 200:
             facts = content if isinstance(content, dict) else {}
             raise Refused(str(facts.get("error") or content), facts)
         return content
+
+
+class Gateway(UnixApi):
+    """One gateway, by its admin socket."""
 
     def state(self) -> dict[str, Any]:
         """GET /state, with the default agent's workers only: that is the agent we move."""

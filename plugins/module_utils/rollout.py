@@ -14,19 +14,21 @@ LOOK_SECONDS = 0.5
 ENDED = ("passed", "rolled_back", "superseded", "waiting")
 
 
-class Controller:
+class Controller(UnixApi):
     """The one whose state folder this is."""
 
+    what = "rollout controller"
+
     def __init__(self, folder: str) -> None:
-        self._api = UnixApi(str(Path(folder, "control.sock")), "rollout controller")
+        super().__init__(str(Path(folder, "control.sock")))
 
     def status(self) -> dict[str, Any]:
         """Where the rollout is. Raises GatewayError."""
-        return dict(self._api.request("GET", "/status"))
+        return dict(self.request("GET", "/status"))
 
     def wish(self, what: str, by: str) -> dict[str, Any]:
         """Ask it to approve, pause or resume; its status then. Raises GatewayError."""
-        return dict(self._api.request("POST", f"/{what}", {"by": by}))
+        return dict(self.request("POST", f"/{what}", {"by": by}))
 
     def end(self) -> dict[str, Any]:
         """Its status once it has ended, or waits for a person.

@@ -129,6 +129,9 @@ class Lease:
         """New rooms of ours open around what is about to be moved; `moment` is its id."""
         if self._plan.moments is not None:
             try:
-                self._plan.moments.write_text(moment, encoding="ascii")
+                # Replaced, not written: it may be another user's file in a folder of ours.
+                fresh = self._plan.moments.with_suffix(".new")
+                fresh.write_text(moment, encoding="ascii")
+                fresh.replace(self._plan.moments)
             except OSError as error:
                 log.warning("no rooms open around this", extra={"why": str(error)})
