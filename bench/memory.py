@@ -17,7 +17,7 @@ from typing import Any
 
 from coaches import coaches
 from figures import figure, write
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.join import Server
 from releve.probe.suites import conversation
 
@@ -71,7 +71,7 @@ def _judged(colour: str, held: list[Held]) -> dict[str, Any]:
 
 
 async def _greeted(server: Server) -> None:
-    call = Call(server, new_room_name("memory"), bed=False)
+    call = Call(server, server.new_room("memory"), bed=False)
     try:
         await call.open()
         if await conversation.first_voice(call, call.opened, SECONDS) is None:

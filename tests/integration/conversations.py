@@ -16,7 +16,7 @@ import numpy as np
 from livekit import api
 from livekit.api.room_service import RoomService
 
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.join import Server
 from releve.probe.caller.transcripts import Transcripts, plain
 from releve.probe.suites import conversation
@@ -61,7 +61,7 @@ async def converse(server: Server, speech: str) -> Evidence:
     seen = Evidence(whole_greeting=await _spoken_seconds(speech, GREETING))
     url = server.url.replace("ws", "http", 1)
     async with api.LiveKitAPI(url, server.keys.api_key, server.keys.secret) as client:
-        rooms = [new_room_name("parity") for _ in range(CALLS)]
+        rooms = [server.new_room("parity") for _ in range(CALLS)]
         for room in rooms:
             # Ours would end a second after its caller left: the agent is to leave by itself.
             await client.room.create_room(api.CreateRoomRequest(name=room))

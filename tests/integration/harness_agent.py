@@ -7,6 +7,10 @@ FAULT: none    echoes
        slow    echoes everything FAULT_SECONDS later
        deaf    says a tone of its own, and hears nobody
        fades   echoes, and from FAULT_SECONDS after it heard the caller says nothing more
+       strict  echoes a caller who brings what NEEDS says, and crashes at the sight of any other
+       shuts   leaves as soon as it has come, without having said a word
+NEEDS: a map for `strict`: room (the beginning of its name), room_metadata, dispatch_metadata,
+       metadata (the caller's), and the caller's attributes.
 IDENTITY: the participant it is, when it is not to be the SDK's own "agent-…".
 FAULTS: a file with a map of these three, read anew for each call, instead of them.
 AGENT_NAME: the name it registers under, if it is to be dispatched by name only.
@@ -79,6 +83,21 @@ async def entrypoint(ctx: JobContext) -> None:
         pumps.add(asyncio.create_task(pump(caller)))
 
     await ctx.connect()
+    if fault == "shuts":
+        ctx.shutdown("as the test wants it")
+        await ctx.room.disconnect()
+        return
+    if fault == "strict":
+        needs = json.loads(faults["NEEDS"])
+        caller = await ctx.wait_for_participant()
+        brought = dict(caller.attributes) | {
+            "room": ctx.room.name[: len(needs["room"])],
+            "room_metadata": ctx.room.metadata,
+            "dispatch_metadata": ctx.job.metadata,
+            "metadata": caller.metadata,
+        }
+        if brought != needs:
+            raise ValueError(f"{brought} is not {needs}")
     if fault != "mute":
         await ctx.room.local_participant.publish_track(track)
     if fault == "slow":

@@ -17,7 +17,7 @@ from integration import harness
 from integration.faulty_services import Fault, FaultyServices
 from integration.test_probe import RELEVE
 from ports import free_port
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.join import Server
 from releve.probe.caller.transcripts import Transcripts, plain
 from releve.probe.media import signal
@@ -84,7 +84,7 @@ async def test_it_greets_listens_and_replies_aloud_and_in_writing(
 async def test_it_says_sorry_while_a_service_fails_and_then_goes_on(
     coach: harness.Process, services: FaultyServices, server: Server
 ) -> None:
-    call = Call(server, new_room_name("coach"), bed=False)
+    call = Call(server, server.new_room("coach"), bed=False)
     transcripts = Transcripts(call.room)
     sentence = conversation.load(SENTENCE)
 
@@ -123,7 +123,7 @@ async def test_it_speaks_french_where_the_jobs_metadata_says_so_and_logs_what_it
     speech: str,
     tmp_path: Path,
 ) -> None:
-    room, wav = new_room_name("coach"), tmp_path / "on-commence.wav"
+    room, wav = server.new_room("coach"), tmp_path / "on-commence.wav"
     async with aiohttp.ClientSession() as client:
         asked = {"input": "on commence", "voice": "fr", "response_format": "wav"}
         async with client.post(f"{speech}/audio/speech", json=asked) as said:

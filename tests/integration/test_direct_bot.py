@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from integration import harness
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.join import Server
 from releve.probe.media import signal
 
@@ -17,7 +17,9 @@ SECONDS = 30.0
 async def test_a_direct_bot_echoes_in_its_room_and_leaves_when_it_is_stopped(
     blue_python: Path, livekit_server: harness.LiveKit, tmp_path: Path
 ) -> None:
-    room, keys = new_room_name("direct"), livekit_server.keys
+    keys = livekit_server.keys
+    nobody = Server(livekit_server.url, keys, "nobody")  # only the bot is to come
+    room = nobody.new_room("direct")
     env = {
         "PATH": os.environ["PATH"],
         "LIVEKIT_URL": livekit_server.url,
@@ -26,7 +28,6 @@ async def test_a_direct_bot_echoes_in_its_room_and_leaves_when_it_is_stopped(
         "LIVEKIT_ROOM": room,
     }
     bot = harness.Process([blue_python, BOT], tmp_path / "bot.out", env)
-    nobody = Server(livekit_server.url, keys, "nobody")  # only the bot is to come
     call = Call(nobody, room)
     try:
         await call.open()

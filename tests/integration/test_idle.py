@@ -6,14 +6,14 @@ import pytest
 
 from integration.harness import LiveKit
 from releve.keys import Keys
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.join import Server, ServerError
 from releve.probe.suites import idle
 
 
 async def test_a_room_with_somebody_in_it_is_a_call(livekit_server: LiveKit) -> None:
     server = Server(livekit_server.url, livekit_server.keys, "releve-nobody")
-    call = Call(server, new_room_name("idle"))
+    call = Call(server, server.new_room("idle"))
     await call.open(talk=False)
     try:
         assert await idle.wait(server, 0) >= 1

@@ -14,7 +14,7 @@ from releve.probe.app.answers import PROTOCOL, AnswerCheck, Expected
 from releve.probe.app.media import Media
 from releve.probe.app.texts import Inbox
 from releve.probe.caller.call import app_finds
-from releve.probe.caller.join import Server, ServerError, join_token, refusal
+from releve.probe.caller.join import Server, ServerError, join_token, make_room, refusal
 from releve.probe.caller.state_changes import Changes
 from releve.probe.media import signal
 from releve.probe.media.audio import OutgoingAudio
@@ -123,6 +123,7 @@ class Client:
         await self._hang_up()
 
     async def _join(self) -> None:
+        await make_room(self.server, self.room_name)
         token = join_token(self.server, self.room_name, self.identity)
         self._session = aiohttp.ClientSession()
         url = self.server.url.rstrip("/")

@@ -13,7 +13,7 @@ import tempfile
 import wave
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,9 @@ from releve.browser import BrowserError, Tab, browsing
 from releve.probe.app.peer import TEXT_SECONDS, Way, exchange
 from releve.probe.app.suite import AppCall, probe_object
 from releve.probe.caller.agent_check import AGENT_SECONDS
-from releve.probe.caller.call import new_room_name, not_found_by_app
+from releve.probe.caller.call import not_found_by_app
 from releve.probe.caller.floor import NOBODY
-from releve.probe.caller.join import Server, ServerError, join_token, refusal
+from releve.probe.caller.join import Server, ServerError, join_token, make_room, refusal
 from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement.gates import Gate
 from releve.probe.media import echo_search, signal
@@ -65,11 +65,11 @@ async def run(
 
     `library` is livekit-client's UMD file. Raises ServerError, BrowserError, OSError.
     """
-    meter, room_name = OwnCostMeter(), new_room_name("browser")
+    meter, room_name = OwnCostMeter(), server.new_room("browser")
     voice = voice_of(room_name, chirps)
     async with _page(voice, library.read_bytes()) as page:  # noqa: ASYNC240
         result = await _call(page, server, room_name, chirps)
-        nobody = Server(server.url, server.keys, NOBODY)
+        nobody = replace(server, agent_name=NOBODY)
         texts = await exchange(nobody, lambda room: _Reader(page, nobody, room))
         texts.differences += [said for said in page.tab.complaints if "exceptionDetails" in said]
     probe = probe_object(name, colour, result, texts, judges, asked=chirps)
@@ -104,6 +104,7 @@ def heard_in(recording: bytes, room_name: str, chirps: int) -> CallAudio:
 
 async def _call(page: _Page, server: Server, room_name: str, chirps: int) -> AppCall:
     result = AppCall(room_name)
+    await make_room(server, room_name)
     token = join_token(server, room_name, f"caller-{secrets.token_hex(4)}")
     try:
         joined = await page.ask("join", server.url, token)

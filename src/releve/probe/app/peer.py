@@ -10,7 +10,6 @@ from typing import Protocol
 from livekit import rtc
 
 from releve.probe.app.texts import TRANSCRIPTION_TOPIC
-from releve.probe.caller.call import new_room_name
 from releve.probe.caller.join import Server, ServerError, connect, join_token
 
 TEXT_SECONDS = 5.0
@@ -63,7 +62,7 @@ async def exchange(server: Server, reader: Callable[[str], Reader]) -> Texts:
     `reader` makes the app of a room's name. The room is to be one without an agent of its own:
     `server` names one that nobody has.
     """
-    room_name, texts = new_room_name("text"), Texts()
+    room_name, texts = server.new_room("text"), Texts()
     app, peer = reader(room_name), rtc.Room()
     got = asyncio.Event()
 

@@ -10,14 +10,14 @@ import asyncio
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from releve.probe.app.client import Client
 from releve.probe.app.peer import Texts, exchange
 from releve.probe.app.reader import ClientReader
 from releve.probe.caller.agent_check import AGENT_SECONDS
-from releve.probe.caller.call import new_room_name, not_found_by_app
+from releve.probe.caller.call import not_found_by_app
 from releve.probe.caller.floor import NOBODY
 from releve.probe.caller.join import Server, ServerError
 from releve.probe.host.own_cost import OwnCostMeter
@@ -52,7 +52,7 @@ async def run(
     """Measure, and return the probe object of report.json. Raises ServerError."""
     meter = OwnCostMeter()
     call = await _call(server, chirps)
-    nobody = Server(server.url, server.keys, NOBODY)
+    nobody = replace(server, agent_name=NOBODY)
     texts = await exchange(nobody, lambda room: ClientReader(nobody, room))
     judged = [gate for gate in judges if gate.key != UNJUDGED]
     return probe_object(name, colour, call, texts, judged, asked=chirps) | {"cost": meter.read(1)}
@@ -93,7 +93,7 @@ def probe_object(
 
 
 async def _call(server: Server, chirps: int) -> AppCall:
-    client = Client(server, new_room_name("app"), f"caller-{secrets.token_hex(4)}")
+    client = Client(server, server.new_room("app"), f"caller-{secrets.token_hex(4)}")
     result, said = AppCall(client.room_name), CallAudio(client.bed_hertz)
     try:
         await client.open()

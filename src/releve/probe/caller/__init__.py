@@ -10,6 +10,7 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     transcripts    the call's transcription
     call           a caller in a room, who talks and listens
     join           the join token, connecting, and why it was refused
+    profile        how our calls look to an agent
     state_changes  waiting for a state that callbacks change
     concurrently   several coroutines at once; raises the first error
 """

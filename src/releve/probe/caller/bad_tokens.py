@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from releve.keys import Keys
-from releve.probe.caller.call import new_room_name
 from releve.probe.caller.floor import NOBODY
 from releve.probe.caller.join import Server, ServerError, first_answer, join_token
 
@@ -25,7 +24,7 @@ async def try_bad_tokens(server: Server) -> list[TokenResult]:
     """Try each of the bad tokens; takes about a second. A server that is down refuses none."""
     server = replace(server, agent_name=NOBODY)
     forged = replace(server, keys=Keys(server.keys.api_key, secrets.token_hex(24)))
-    room_name = new_room_name("refused")
+    room_name = server.new_room("refused")
     tokens = {
         "a token signed with another secret": join_token(forged, room_name, "caller"),
         # Servers forgive a minute, for clocks that differ.
@@ -50,7 +49,7 @@ async def _another_room(server: Server, wanted: str) -> TokenResult:
 
     A LiveKit Server goes by the token, and lets the caller into that one: no SDK can ask otherwise.
     """
-    what, own = "a token for another room", new_room_name("other")
+    what, own = "a token for another room", server.new_room("other")
     try:
         join = await first_answer(server.url, join_token(server, own, "caller"), room=wanted)
     except ServerError as error:

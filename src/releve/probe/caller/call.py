@@ -11,7 +11,7 @@ from typing import Protocol
 
 from livekit import rtc
 
-from releve.probe.caller.join import Server, connect, join_token
+from releve.probe.caller.join import Server, connect, join_token, make_room
 from releve.probe.caller.state_changes import Changes
 from releve.probe.media import signal, webrtc
 from releve.probe.media.audio import FRAME_MS as MIC_MS
@@ -37,10 +37,6 @@ class Agent:
     heard: float | None = None
     """When we were subscribed to its audio track."""
     left: float | None = None
-
-
-def new_room_name(suite: str) -> str:
-    return f"releve-{suite}-{secrets.token_hex(4)}"
 
 
 class Call:
@@ -107,6 +103,7 @@ class Call:
         """
         self.opened = time.monotonic()
         self._subscribe_events()
+        await make_room(self.server, self.room_name)
         token = join_token(self.server, self.room_name, self.identity)
         await connect(self.room, self.server.url, token, subscribe=talk, relay=self._relay)
         self.connected = time.monotonic()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.concurrently import run_all
 from releve.probe.caller.join import Server
 from releve.probe.media import signal
@@ -27,7 +28,7 @@ async def measure(server: Server) -> list[float]:
     this one has two, so an agent that adds nothing can come out a little below it.)
     None at all when fewer than half of the chirps were heard in either direction.
     """
-    server, room_name = Server(server.url, server.keys, NOBODY), new_room_name("floor")
+    server, room_name = replace(server, agent_name=NOBODY), server.new_room("floor")
     # Named as agents, so that each is what the other listens to.
     pair = [Call(server, room_name, identity=f"floor-agent-{side}") for side in "ab"]
     said: list[list[tuple[signal.Samples, float]]] = [[], []]

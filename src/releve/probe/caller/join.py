@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import aiohttp
@@ -13,11 +13,14 @@ from livekit import api, rtc
 from livekit.protocol import rtc as protocol
 
 from releve.keys import Keys
+from releve.probe.caller.profile import Profile
 
 # The SDK logs each refused attempt with its token in full; ServerError says it without.
 logging.getLogger("livekit").setLevel(logging.CRITICAL)
 
 CONNECT_SECONDS = 8.0
+DEPARTURE_SECONDS = 1  # until a room ends whose last caller left; the server's default is 20
+EMPTY_SECONDS = 30  # until a room ends that nobody came into
 TOKEN_LIFETIME = timedelta(hours=2)  # longer than any suite; the server renews it while connected
 _JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*")
 
@@ -37,13 +40,19 @@ class ServerError(RuntimeError):
 class Server:
     """Where to call and with which key.
 
-    With `agent_name` a new room is dispatched to workers of that name only (a dark colour);
-    without it the server dispatches as for any user.
+    With `agent_name` a new room is dispatched to workers of that name only (an agent that has one,
+    or a dark colour); without it the server dispatches as for any user. `profile`: how our calls
+    look to the agent.
     """
 
     url: str
     keys: Keys
     agent_name: str | None = None
+    profile: Profile = field(default_factory=Profile)
+
+    def new_room(self, suite: str) -> str:
+        """A room's name that no other call has."""
+        return self.profile.new_room(suite)
 
 
 def join_token(
@@ -59,12 +68,10 @@ def join_token(
 
     A negative `lifetime` makes one that is expired; without `join` it lacks the leave to join.
     `as_agent`: of an agent's kind, with an agent's leave to change its own attributes.
-    The room ends one second after its last caller left, so that an agent's job does not linger
-    for the server's default of 20 seconds.
+    The room ends DEPARTURE_SECONDS after its last caller left: an agent's job does not linger.
     """
-    config = api.RoomConfiguration(departure_timeout=1)
-    if server.agent_name is not None:
-        config.agents.append(api.RoomAgentDispatch(agent_name=server.agent_name))
+    profile = server.profile
+    config = api.RoomConfiguration(departure_timeout=DEPARTURE_SECONDS, agents=_agents(server))
     return (
         api.AccessToken(server.keys.api_key, server.keys.secret)
         .with_identity(identity)
@@ -72,10 +79,42 @@ def join_token(
         .with_grants(
             api.VideoGrants(room_join=join, room=room, can_update_own_metadata=as_agent or None)
         )
+        .with_metadata(profile.metadata)
+        .with_attributes(dict(profile.all_attributes))
         .with_room_config(config)
         .with_ttl(lifetime)
         .to_jwt()
     )
+
+
+def _agents(server: Server) -> list[api.RoomAgentDispatch]:
+    """Whom a new room asks for; empty where the server dispatches as for any user."""
+    name, told = server.agent_name, server.profile.dispatch_metadata
+    if name is None and not told:
+        return []
+    return [api.RoomAgentDispatch(agent_name=name or "", metadata=told)]
+
+
+async def make_room(server: Server, room: str) -> None:
+    """Make the room before its caller joins, where it is to have metadata.
+
+    A token cannot bring it everywhere: v1.8.4 refuses one that does. Raises ServerError.
+    """
+    if not server.profile.room_metadata:
+        return
+    asked = api.CreateRoomRequest(
+        name=room,
+        metadata=server.profile.room_metadata,
+        empty_timeout=EMPTY_SECONDS,
+        departure_timeout=DEPARTURE_SECONDS,
+        agents=_agents(server),
+    )
+    url = server.url.replace("ws", "http", 1)
+    try:
+        async with api.LiveKitAPI(url, server.keys.api_key, server.keys.secret) as client:
+            await client.room.create_room(asked)
+    except (api.TwirpError, aiohttp.ClientError) as error:
+        raise refusal(server.url, str(error)) from None
 
 
 async def connect(

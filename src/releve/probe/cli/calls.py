@@ -13,6 +13,7 @@ import typer
 from releve.probe.cli.options import (
     INCONCLUSIVE,
     AgentName,
+    Caller,
     Colour,
     KeysFile,
     Limits,
@@ -43,6 +44,7 @@ def soak(
     colour: Colour,
     record: Annotated[Path, typer.Option(help="JSON lines are appended here: the evidence")],
     agent_name: AgentName = None,
+    caller: Caller = None,
     calls: Annotated[int, typer.Option(min=1, max=20, help="calls held")] = 2,
     seconds: Annotated[float, typer.Option(min=10, help="how long they are held")] = 1800.0,
     agent_cgroup: Annotated[
@@ -55,7 +57,7 @@ def soak(
     from releve.probe.suites import soak as suite
 
     judges = gates_of("soak", limit)
-    server = server_at(url, keys_file, agent_name)
+    server = server_at(url, keys_file, agent_name, caller)
     try:
         if agent_cgroup is not None:
             container_memory.used(agent_cgroup)
@@ -73,6 +75,7 @@ def load(
     name: Name,
     colour: Colour,
     agent_name: AgentName = None,
+    caller: Caller = None,
     calls: Annotated[int, typer.Option(min=1, max=40, help="no more than these at once")] = 20,
     step: Annotated[int, typer.Option(min=1, max=20, help="calls added at a time")] = 2,
     chirps: Annotated[int, typer.Option(min=20, max=60, help="per call and stage")] = 24,
@@ -84,7 +87,7 @@ def load(
     from releve.probe.suites import load as suite
 
     judges = gates_of("load", limit)
-    server = server_at(url, keys_file, agent_name)
+    server = server_at(url, keys_file, agent_name, caller)
     run = suite.run(
         server, name, colour, judges, tell, calls=calls, step=step, chirps=chirps, seconds=seconds
     )
@@ -95,6 +98,8 @@ def hold(
     url: Url,
     keys_file: KeysFile,
     record: Annotated[Path, typer.Option(help="JSON lines are appended here")],
+    agent_name: AgentName = None,
+    caller: Caller = None,
     calls: Annotated[
         str, typer.Option(help="calls held: a number to 20, or `auto`, what the host carries")
     ] = "auto",
@@ -115,7 +120,7 @@ def hold(
     if calls != "auto" and not (calls.isascii() and calls.isdigit() and int(calls) <= 20):
         raise environment(f"--calls {calls}: a number from 0 to 20, or auto")
     held = None if calls == "auto" else int(calls)
-    server = server_at(url, keys_file)
+    server = server_at(url, keys_file, agent_name, caller)
     plan = hold_suite.Plan(held, every, arrival_seconds, max_seconds, before_seconds, moments)
     try:
         asyncio.run(hold_suite.run(server, record, plan, tell))

@@ -15,6 +15,7 @@ import typer
 from releve.probe.cli import calls as cli_calls
 from releve.probe.cli.options import (
     AgentName,
+    Caller,
     Colour,
     KeysFile,
     Limits,
@@ -42,6 +43,7 @@ def echo(
     name: Name,
     colour: Colour,
     agent_name: AgentName = None,
+    caller: Caller = None,
     calls: Annotated[int, typer.Option(min=1, max=20)] = 2,
     chirps: Annotated[int, typer.Option(min=1, max=60, help="per call")] = 20,
     floor: Annotated[
@@ -59,7 +61,7 @@ def echo(
     judges = gates_of("echo", limit, gate)
     if too_few := suite.too_few(judges, calls, chirps):
         raise environment(too_few)
-    server = server_at(url, keys_file, agent_name)
+    server = server_at(url, keys_file, agent_name, caller)
     judge(suite.run(server, name, colour, judges, calls=calls, chirps=chirps, floor=floor), out)
 
 
@@ -70,6 +72,7 @@ def connect(
     name: Name,
     colour: Colour,
     agent_name: AgentName = None,
+    caller: Caller = None,
     row: Annotated[int, typer.Option(min=1, max=100, help="calls one after the other")] = 5,
     at_once: Annotated[int, typer.Option(min=0, max=20, help="calls at the same time")] = 3,
     limit: Limits = None,
@@ -79,7 +82,7 @@ def connect(
     from releve.probe.suites import connect as suite
 
     judges = gates_of("connect", limit)
-    server = server_at(url, keys_file, agent_name)
+    server = server_at(url, keys_file, agent_name, caller)
     judge(suite.run(server, name, colour, judges, row=row, at_once=at_once), out)
 
 
@@ -90,6 +93,7 @@ def network(
     name: Name,
     colour: Colour,
     agent_name: AgentName = None,
+    caller: Caller = None,
     cut: Annotated[float, typer.Option(min=1, max=30, help="seconds in which nothing passes")] = 5,
     limit: Limits = None,
     out: Out = None,
@@ -98,7 +102,7 @@ def network(
     from releve.probe.suites import network as suite
 
     judges = gates_of("network", limit)
-    server = server_at(url, keys_file, agent_name)
+    server = server_at(url, keys_file, agent_name, caller)
     judge(suite.run(server, name, colour, judges, cut_seconds=cut), out)
 
 
@@ -109,6 +113,7 @@ def as_app(
     name: Name,
     colour: Colour,
     agent_name: AgentName = None,
+    caller: Caller = None,
     chirps: Annotated[int, typer.Option(min=1, max=60)] = 20,
     browser: Annotated[
         Path | None, typer.Option(help="in headless Chromium, by this livekit-client.umd.js")
@@ -120,7 +125,7 @@ def as_app(
     from releve.probe.app import in_browser, suite
 
     judges = gates_of("app", limit)
-    server = server_at(url, keys_file, agent_name)
+    server = server_at(url, keys_file, agent_name, caller)
     if browser is None:
         run = suite.run(server, name, colour, judges, chirps=chirps)
     else:
@@ -135,6 +140,7 @@ def conversation(
     name: Name,
     colour: Colour,
     agent_name: AgentName = None,
+    caller: Caller = None,
     calls: Annotated[int, typer.Option(min=1, max=20, help="calls one after the other")] = 2,
     sentence: Annotated[
         Path | None, typer.Option(help="WAV of 16-bit samples; without it `let us begin`")
@@ -149,7 +155,7 @@ def conversation(
     from releve.probe.suites import conversation as suite
 
     judges = gates_of("conversation", limit)
-    server = server_at(url, keys_file, agent_name)
+    server = server_at(url, keys_file, agent_name, caller)
     with resources.as_file(resources.files("releve.probe.suites") / "let-us-begin.wav") as ours:
         try:
             samples = suite.load(sentence or ours)
@@ -167,6 +173,7 @@ def compare(
     colour: Colour,
     beside: Annotated[str, typer.Option(help="agent name that reaches the other colour alone")],
     agent_name: AgentName = None,
+    caller: Caller = None,
     calls: Annotated[int, typer.Option(min=2, max=10, help="of each colour")] = 2,
     chirps: Annotated[int, typer.Option(min=10, max=120, help="per call")] = 20,
     limit: Limits = None,
@@ -176,5 +183,5 @@ def compare(
     from releve.probe.suites import compare as suite
 
     (gate,) = gates_of("compare", limit)
-    server, other = (server_at(url, keys_file, who) for who in (agent_name, beside))
+    server, other = (server_at(url, keys_file, who, caller) for who in (agent_name, beside))
     judge(suite.run(server, other, name, colour, gate, calls=calls, chirps=chirps), out)

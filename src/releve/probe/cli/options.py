@@ -25,9 +25,14 @@ Limits = Annotated[
 Name = Annotated[str, typer.Option(help="the probe's name in the report")]
 Colour = Annotated[str, typer.Option(help="blue or green: who is measured")]
 AgentName = Annotated[
-    str | None, typer.Option(help="dispatch to this agent name only (a dark colour)")
+    str | None,
+    typer.Option(help="dispatch to this agent name only: an agent's own, or a dark colour's"),
 ]
 Out = Annotated[Path | None, typer.Option(help="write the probe object here")]
+Caller = Annotated[
+    Path | None,
+    typer.Option(help="YAML: how our calls look, as agents may need (docs/agents.md)"),
+]
 KeysFile = Annotated[Path, typer.Option(help="YAML `<api key>: <api secret>`, mode 0600")]
 
 
@@ -79,13 +84,20 @@ def gates_of(
         raise environment(str(error)) from error
 
 
-def server_at(url: str, keys_file: Path, agent_name: str | None = None) -> Server:
+def server_at(
+    url: str, keys_file: Path, agent_name: str | None = None, caller: Path | None = None
+) -> Server:
+    """An empty `agent_name` is none."""
+    from releve.probe.caller import profile
     from releve.probe.caller.join import Server
 
     try:
-        return Server(url, keys.load(keys_file), agent_name)
+        looks = profile.Profile() if caller is None else profile.load(caller)
+        return Server(url, keys.load(keys_file), agent_name or None, looks)
     except keys.KeysError as error:
         raise environment(str(error)) from error
+    except profile.ProfileError as error:
+        raise environment(f"--caller {error}") from error
 
 
 def tell(sentence: str) -> None:

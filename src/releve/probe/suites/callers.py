@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from releve.probe.caller import agent_check
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.concurrently import run_all
 from releve.probe.caller.join import Server, ServerError
 from releve.probe.host.own_cost import OwnCostMeter
@@ -113,7 +113,7 @@ class Callers:
 
     async def _open(self) -> str | None:
         """One more call; what went wrong once it was let in. Raises ServerError when it was not."""
-        room, keep = new_room_name(self._suite), self._listens + SPARE_SECONDS
+        room, keep = self._server.new_room(self._suite), self._listens + SPARE_SECONDS
         call = Call(self._server, room, frame_ms=FRAME_MS, keep_seconds=keep)
         caller = _Caller(call)
         self._callers.append(caller)

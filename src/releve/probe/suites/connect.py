@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from releve.probe.caller.bad_tokens import TokenResult, try_bad_tokens
-from releve.probe.caller.call import Call, app_finds, new_room_name, not_found_by_app
+from releve.probe.caller.call import Call, app_finds, not_found_by_app
 from releve.probe.caller.join import Server, ServerError
 from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement import statistics, verdict
@@ -85,7 +85,7 @@ def _slowest(times: dict[str, float] | None) -> float | None:
 
 async def _join(server: Server, how: Literal["in a row", "at once"]) -> JoinResult:
     """Open one call, wait for its agent's audio, hang up."""
-    call = Call(server, new_room_name("connect"), keep_seconds=1.0)
+    call = Call(server, server.new_room("connect"), keep_seconds=1.0)
     result = JoinResult(call.room_name, how)
     try:
         await call.open()

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from releve.probe.caller.call import Call, app_finds, new_room_name, not_found_by_app
+from releve.probe.caller.call import Call, app_finds, not_found_by_app
 from releve.probe.caller.join import Server, ServerError
 from releve.probe.caller.transcripts import Transcripts, plain
 from releve.probe.host.own_cost import OwnCostMeter
@@ -137,7 +137,7 @@ async def _talk(
     server: Server, sentence: signal.Samples, expect: Sequence[str]
 ) -> ConversationResult:
     """Wait for the end of the greeting, say the sentence, wait for the end of the reply."""
-    call = Call(server, new_room_name("conversation"), bed=False)
+    call = Call(server, server.new_room("conversation"), bed=False)
     transcripts = Transcripts(call.room)
     talk = ConversationResult(call.room_name)
     try:

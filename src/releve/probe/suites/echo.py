@@ -18,7 +18,7 @@ import numpy as np
 
 from releve.probe.caller import agent_check
 from releve.probe.caller import floor as floors
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.join import Server
 from releve.probe.host.capacity import CpuMeter
 from releve.probe.host.own_cost import OwnCostMeter
@@ -139,7 +139,7 @@ def probe_object(
 
 async def _talk(server: Server, chirps: int) -> CallResult:
     """Hold one call, say the chirps, and find them in what came back."""
-    call = Call(server, new_room_name("echo"))
+    call = Call(server, server.new_room("echo"))
     result, said = CallResult(call.room_name), CallAudio(call.bed_hertz)
     try:
         await call.open()

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 
 from releve.probe.caller import health
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.join import Server, ServerError
 from releve.probe.caller.listener import KEEP_SECONDS, Listener, Tick
 from releve.probe.caller.state_changes import Changes, unless
@@ -178,7 +178,7 @@ class _Hold:
         await self._run_call(call, partial(self._watch, call))
 
     def _new_call(self, kind: str) -> Call:
-        room = new_room_name(kind)
+        room = self._server.new_room(kind)
         tell = partial(self._write, call=room)
         return Call(
             self._server,

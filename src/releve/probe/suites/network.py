@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from releve.probe.caller import agent_check
-from releve.probe.caller.call import Call, new_room_name
+from releve.probe.caller.call import Call
 from releve.probe.caller.floor import NOBODY
 from releve.probe.caller.health import GRACE_SECONDS
 from releve.probe.caller.join import Server, ServerError, first_answer, join_token
@@ -89,7 +89,7 @@ async def _measure(server: Server, cut_seconds: float) -> tuple[list[LinkResult]
 
 async def _offers_turn(server: Server) -> bool:
     nobody = replace(server, agent_name=NOBODY)
-    token = join_token(nobody, new_room_name("network"), "caller")
+    token = join_token(nobody, server.new_room("network"), "caller")
     join = await first_answer(server.url, token)
     return any(url.startswith("turn") for each in join.ice_servers for url in each.urls)
 
@@ -153,7 +153,7 @@ async def _call(
     server: Server, how: str, link: Link, scenario: Scenario, relay: bool = False
 ) -> LinkResult:
     """One call over that link: wait for the echo, run the scenario, wait for the echo again."""
-    room_name = new_room_name("network")
+    room_name = server.new_room("network")
     tried = LinkResult(how, room_name)
     try:
         async with link:
