@@ -7,6 +7,7 @@ import asyncio
 import gzip
 import itertools
 import tempfile
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,6 @@ import aiohttp
 from aiohttp import web
 from livekit import api
 from livekit.protocol import agent as proto
-from livekit.protocol import agent_dispatch as proto_dispatch
 from livekit.protocol import models
 
 from ports import free_port
@@ -72,6 +72,10 @@ class StandInServer:
         self.people: dict[str, list[models.ParticipantInfo]] = {}
         self.rooms: dict[str, models.Room] = {}  # those with more than a name
         self.asked_for: list[tuple[str, str]] = []
+        self.requests: list[api.CreateAgentDispatchRequest] = []  # the same, whole
+        self.dispatches: dict[str, dict[str, api.AgentDispatch]] = defaultdict(dict)
+        self.questions: Counter[str] = Counter()  # by method
+        self.page: web.Response | None = None  # answers in place of the room service
         self._answers: dict[str, asyncio.Future[proto.AvailabilityResponse]] = {}
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
@@ -98,10 +102,12 @@ class StandInServer:
         self.connections.clear()
         self.status.clear()
 
-    async def dispatch(self, room: str, agent_name: str = "") -> bool:
+    async def dispatch(self, room: str, agent_name: str = "", **told: Any) -> bool:
         """Offer one job and assign it when it is taken; returns the gateway's answer."""
         name, _, kind = agent_name.partition("/")
-        job = proto.Job(id=f"AJ_{next(self._numbers)}", agent_name=name)
+        number = next(self._numbers)
+        told = {"dispatch_id": f"AD_{number}", **told}
+        job = proto.Job(id=f"AJ_{number}", agent_name=name, **told)
         job.type = proto.JobType.Value(kind or "JT_ROOM")
         job.room.CopyFrom(self.rooms.get(room, models.Room(name=room)))
         answer: asyncio.Future[proto.AvailabilityResponse]
@@ -113,6 +119,14 @@ class StandInServer:
             said = await answer
         if said.available:
             self.accepted.append(said)
+            request = api.CreateAgentDispatchRequest(
+                agent_name=name,
+                room=room,
+                metadata=job.metadata,
+                deployment=job.deployment,
+                attributes=job.attributes,
+            )
+            self._remember(job.dispatch_id, request).state.jobs.append(job)
             token = (
                 api.AccessToken(KEYS.api_key, KEYS.secret)
                 .with_identity(said.participant_identity)
@@ -166,10 +180,17 @@ class StandInServer:
         return connection
 
     async def _twirp(self, request: web.Request) -> web.Response:
+        return await self.answer(request)
+
+    async def answer(self, request: web.Request) -> web.Response:
         """The room service as far as the gateway asks it."""
         body, method = await request.read(), request.match_info["method"]
         if "status" in request.query:
             return await self._echo(request)
+        self.questions[method] += 1
+        if self.page is not None:
+            page = self.page
+            return web.Response(status=page.status, headers=page.headers, body=page.body)
         answer: Any
         if method == "ListRooms":
             plain = [models.Room(name=name) for name in self.people if name not in self.rooms]
@@ -178,11 +199,25 @@ class StandInServer:
             asked = api.ListParticipantsRequest.FromString(body)
             there = self.people.get(asked.room, [])
             answer = api.ListParticipantsResponse(participants=there)
+        elif method == "ListDispatch":
+            room = api.ListAgentDispatchRequest.FromString(body).room
+            there = self.dispatches[room].values()
+            answer = api.ListAgentDispatchResponse(agent_dispatches=there)
+        elif method == "DeleteDispatch":
+            gone = api.DeleteAgentDispatchRequest.FromString(body)
+            answer = self.dispatches[gone.room].pop(gone.dispatch_id)
         else:
+            assert method == "CreateDispatch"
             wanted = api.CreateAgentDispatchRequest.FromString(body)
             self.asked_for.append((wanted.room, wanted.agent_name))
-            answer = proto_dispatch.AgentDispatch(room=wanted.room)
+            self.requests.append(wanted)
+            answer = self._remember(f"AD_{next(self._numbers)}", wanted)
         return web.Response(body=answer.SerializeToString(), content_type="application/protobuf")
+
+    def _remember(self, key: str, wanted: api.CreateAgentDispatchRequest) -> api.AgentDispatch:
+        fields = {field.name: value for field, value in wanted.ListFields()}
+        dispatch = api.AgentDispatch(**fields | {"id": key})
+        return self.dispatches[wanted.room].setdefault(key, dispatch)
 
     async def _echo(self, request: web.Request) -> web.Response:
         """What arrived, told in the answer's headers and body."""
@@ -235,6 +270,7 @@ class StandInWorker:
     accepts: bool | None = True
     offered: list[str] = field(default_factory=list)
     assigned: list[proto.JobAssignment] = field(default_factory=list)
+    terminated: list[str] = field(default_factory=list)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -253,13 +289,20 @@ class StandInWorker:
         self.id = reply.register.worker_id
         self.server_version = reply.register.server_info.version
 
-    async def answer(self, job_id: str, available: bool) -> None:
+    async def answer(self, job_id: str, available: bool, terminate: bool = False) -> None:
         reply = proto.WorkerMessage()
         reply.availability.job_id = job_id
         reply.availability.available = available
+        reply.availability.terminate = terminate
         reply.availability.participant_identity = f"agent-{self.name}"
         reply.availability.participant_attributes["own"] = "kept"
         await self.send(reply)
+
+    async def report(self, *job_ids: str) -> None:
+        """Tell which jobs it holds, as livekit-agents does from 1.4 on after it has registered."""
+        message = proto.WorkerMessage()
+        message.migrate_job.job_ids.extend(job_ids)
+        await self.send(message)
 
     async def serve(self) -> None:
         async for frame in self.socket:
@@ -270,7 +313,16 @@ class StandInWorker:
                     await self.answer(message.availability.job.id, self.accepts)
             elif message.HasField("assignment"):
                 self.assigned.append(message.assignment)
+            elif message.HasField("termination"):
+                self.terminated.append(message.termination.job_id)
         self.closed.set()
+
+
+def abort(worker: StandInWorker) -> None:
+    """Break its connection without a word, as a network does."""
+    connection = worker.socket._response.connection
+    assert connection is not None and connection.transport is not None
+    connection.transport.abort()
 
 
 @asynccontextmanager

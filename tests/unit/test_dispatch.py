@@ -36,6 +36,7 @@ class ServerLink:
         self.dispatcher = dispatcher
         self.answers: dict[str, list[bool]] = {}
         self.updates: list[tuple[str, int]] = []
+        self.terminated: list[str] = []
         self.gone = False
         self.assigns = True
 
@@ -48,9 +49,11 @@ class ServerLink:
             return
         answer = message.availability
         self.answers.setdefault(answer.job_id, []).append(answer.available)
+        if answer.terminate:
+            self.terminated.append(answer.job_id)
         if answer.available and self.assigns:
             await asyncio.sleep(0)
-            await self.dispatcher.assign(assignment(answer.job_id))
+            await self.dispatcher.jobs.assign(assignment(answer.job_id))
 
 
 class WorkerLink:
@@ -64,9 +67,12 @@ class WorkerLink:
         self.assigned: list[proto.JobAssignment] = []
         self.terminated: list[str] = []
         self.gone = False
+        self.reads: asyncio.Event | None = None  # until then nothing that is sent arrives
 
     async def send(self, message: Any) -> None:
         await asyncio.sleep(0)
+        if self.reads is not None:
+            await self.reads.wait()
         if self.gone:
             raise ConnectionResetError("stand-in worker is away")
         kind = message.WhichOneof("message")
@@ -79,12 +85,13 @@ class WorkerLink:
         elif kind == "termination":
             self.terminated.append(message.termination.job_id)
 
-    def answer(self, job_id: str, available: bool) -> None:
+    def answer(self, job_id: str, available: bool, terminate: bool = False) -> None:
         """What WorkerEndpoint does with an availability frame."""
         assert self.worker is not None
         message = proto.WorkerMessage()
         message.availability.job_id = job_id
         message.availability.available = available
+        message.availability.terminate = terminate
         self.dispatcher.presence.heard(self.worker, message)
 
     def leave(self) -> None:
@@ -304,7 +311,7 @@ async def test_a_job_offered_twice_is_assigned_once(
     one, other = join(), join()
     for _ in range(2):
         await dispatcher.offer(server, PUBLIC, request("j1"))
-    await dispatcher.assign(assignment("j1"))
+    await dispatcher.jobs.assign(assignment("j1"))
     assert len(one.assigned) + len(other.assigned) == 1
     assert server.answers == {"j1": [True, False]}
 
@@ -332,7 +339,7 @@ async def test_a_worker_cannot_end_anothers_job(
     update = proto.WorkerMessage()
     update.update_job.job_id = "j1"
     update.update_job.status = proto.JobStatus.JS_FAILED
-    await dispatcher.update_job(stranger, update)
+    await dispatcher.jobs.update(stranger, update)
     assert dispatcher.registry.jobs["j1"].state == "running"
     assert server.updates == []
 
@@ -355,7 +362,7 @@ async def test_a_worker_that_leaves_before_the_assignment_loses_the_job_openly(
     link = join()
     await dispatcher.offer(server, PUBLIC, request("j1"))
     link.gone = True  # its socket is closing; the registry does not know yet
-    await dispatcher.assign(assignment("j1"))
+    await dispatcher.jobs.assign(assignment("j1"))
     assert dispatcher.registry.jobs["j1"].state == "lost"
     assert server.updates == [("j1", proto.JobStatus.JS_FAILED)]
     assert dispatcher.registry.running() == []
@@ -402,11 +409,11 @@ async def test_the_assignment_carries_the_media_url_unless_the_server_chose_one(
     link = join()
     for job_id in ("j1", "j2", "j3"):
         await dispatcher.offer(server, PUBLIC, request(job_id))
-    await dispatcher.assign(assignment("j1"))
+    await dispatcher.jobs.assign(assignment("j1"))
     for job_id, url in (("j2", "wss://cloud"), ("j3", "")):
         chosen = assignment(job_id)
         chosen.url = url
-        await dispatcher.assign(chosen)
+        await dispatcher.jobs.assign(chosen)
     assert [item.url for item in link.assigned] == ["ws://media", "wss://cloud", "ws://media"]
 
 
@@ -426,8 +433,8 @@ async def test_an_unknown_assignment_and_termination_are_only_logged(
     dispatcher: Dispatcher, server: ServerLink, join: Join, caplog: pytest.LogCaptureFixture
 ) -> None:
     link = join()
-    await dispatcher.assign(assignment("never-offered"))
-    await dispatcher.terminate(proto.JobTermination(job_id="never-offered"))
+    await dispatcher.jobs.assign(assignment("never-offered"))
+    await dispatcher.jobs.terminate(proto.JobTermination(job_id="never-offered"))
     assert link.assigned == []
     assert "nobody accepted" in caplog.text
 
@@ -438,7 +445,7 @@ async def test_terminating_a_worker_that_is_leaving_does_not_cost_the_servers_co
     link = join()
     await dispatcher.offer(server, PUBLIC, request("j1"))
     link.gone = True
-    await dispatcher.terminate(proto.JobTermination(job_id="j1"))
+    await dispatcher.jobs.terminate(proto.JobTermination(job_id="j1"))
 
 
 async def test_a_termination_reaches_the_worker_and_ends_the_job(
@@ -447,7 +454,7 @@ async def test_a_termination_reaches_the_worker_and_ends_the_job(
     """0.7.2 never reports a job's end; the server's word is all there is."""
     link = join()
     await dispatcher.offer(server, PUBLIC, request("j1"))
-    await dispatcher.terminate(proto.JobTermination(job_id="j1"))
+    await dispatcher.jobs.terminate(proto.JobTermination(job_id="j1"))
     assert link.terminated == ["j1"]
     assert dispatcher.registry.jobs["j1"].state == "ended"
     assert link.worker is not None
@@ -462,7 +469,7 @@ async def test_the_server_hears_of_a_jobs_end(
     update = proto.WorkerMessage()
     update.update_job.job_id = "j1"
     update.update_job.status = proto.JobStatus.JS_SUCCESS
-    await dispatcher.update_job(link.worker, update)
+    await dispatcher.jobs.update(link.worker, update)
     assert server.updates == [("j1", proto.JobStatus.JS_SUCCESS)]
     assert dispatcher.registry.jobs["j1"].state == "ended"
 
@@ -491,7 +498,7 @@ async def test_days_of_calls_leave_only_the_last_of_them_behind(
     for number in range(100):
         await dispatcher.offer(server, PUBLIC, request(f"j{number}"))
         if end == "the agent leaves":
-            await dispatcher.terminate(proto.JobTermination(job_id=f"j{number}"))
+            await dispatcher.jobs.terminate(proto.JobTermination(job_id=f"j{number}"))
         elif end == "the worker leaves":
             link.leave()
             link = join()
@@ -573,3 +580,51 @@ async def test_one_answer_per_offer_under_any_interleaving(
         promised = server.answers[job] == [True] and job not in failed
         assert got[job] == (1 if promised else 0)
     assert all(not link.worker.asked for link in links if link.worker)
+
+
+async def test_a_worker_may_end_the_offer_for_all(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    """`request.reject()` means that from livekit-agents 1.3.7 on, and the server hears it."""
+    first = join()
+    first.behave = lambda job: first.answer(job, False, terminate=True)
+    other = join(load=0.9)
+    refused: list[str] = []
+    dispatcher.jobs.refused.append(lambda dispatch: refused.append(dispatch.room))
+    await dispatcher.offer(server, PUBLIC, request("j1"))
+    assert (first.offers, other.offers, server.answers) == (["j1"], [], {"j1": [False]})
+    assert server.terminated == ["j1"]
+    assert refused == ["room"]
+    assert dispatcher.registry.jobs == {}
+
+
+async def test_workers_that_do_not_read_cost_the_offer_no_more_than_silent_ones(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    """Sending to such a worker takes a second and fails; the offer has 0.2 s in all."""
+    stuck = [join() for _ in range(4)]
+    reads = asyncio.Event()
+    for link in stuck:
+        link.reads = reads
+    good = join(load=0.9)
+    async with asyncio.timeout(5):
+        await dispatcher.offer(server, PUBLIC, request("j1"))
+    assert (len(good.assigned), server.answers) == (1, {"j1": [True]})
+    assert sum(bool(link.worker and link.worker.silent) for link in stuck) >= 3
+    reads.set()
+    await dispatcher.background.stop()
+
+
+async def test_a_yes_counts_while_another_worker_does_not_read(
+    dispatcher: Dispatcher, server: ServerLink, join: Join
+) -> None:
+    slow = join(behave="silent")
+    stuck = join(load=0.5)
+    stuck.reads = asyncio.Event()
+    offered = dispatcher.offer(server, PUBLIC, request("j1"))
+    await until(lambda: bool(stuck.worker and "j1" in stuck.worker.asked))
+    slow.answer("j1", True)
+    async with asyncio.timeout(5):
+        await offered
+    assert (len(slow.assigned), server.answers) == (1, {"j1": [True]})
+    await dispatcher.background.stop()

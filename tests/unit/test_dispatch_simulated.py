@@ -112,7 +112,7 @@ class TheGateway(RuleBasedStateMachine):
         self.steady: dict[str, set[Peer]] = {}  # open offer: willing and eligible all along
         self.server = Server(self.loop, self.steady)
         self.lost: list[str] = []  # rooms that the gateway knows to have been left alone
-        self.dispatcher.lost.append(lambda _key, room: self.lost.append(room))
+        self.dispatcher.jobs.lost.append(lambda dispatch: self.lost.append(dispatch.room))
         self.unread: set[str] = set()  # offers to which the server has read no answer
         self.peers: list[Peer] = []  # those connected
         self.all: list[Peer] = []
@@ -252,7 +252,7 @@ class TheGateway(RuleBasedStateMachine):
         job_id = self.to_assign.pop(which % len(self.to_assign))
         self.sent.add(job_id)
         given = proto.JobAssignment(job=proto.Job(id=job_id), token="no-jwt")
-        self.tasks.append(self.loop.create_task(self.dispatcher.assign(given)))
+        self.tasks.append(self.loop.create_task(self.dispatcher.jobs.assign(given)))
 
     @rule()
     def the_server_connection_breaks_and_is_back(self) -> None:
@@ -281,7 +281,7 @@ class TheGateway(RuleBasedStateMachine):
         if job_id in self.sent:
             self.over.add(job_id)
             message = proto.JobTermination(job_id=job_id)
-            self.tasks.append(self.loop.create_task(self.dispatcher.terminate(message)))
+            self.tasks.append(self.loop.create_task(self.dispatcher.jobs.terminate(message)))
 
     @precondition(lambda self: any(peer.assigned for peer in self.peers))
     @rule(which=pick, who=pick)
@@ -295,7 +295,7 @@ class TheGateway(RuleBasedStateMachine):
         message = proto.WorkerMessage()
         message.update_job.job_id = job_id
         message.update_job.status = proto.JobStatus.JS_SUCCESS
-        telling = self.dispatcher.update_job(teller.worker, message)
+        telling = self.dispatcher.jobs.update(teller.worker, message)
         self.tasks.append(self.loop.create_task(telling))
         self.spin()
 

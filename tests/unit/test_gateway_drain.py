@@ -10,13 +10,17 @@ from typing import Any
 
 import aiohttp
 import pytest
+from livekit.protocol import models
+from typer.testing import CliRunner
 
-from releve.gateway import events
+from releve.gateway import cli, events, gateway_id
 from releve.gateway.config import GatewayConfig
 from releve.gateway.operator import sse
 from releve.gateway.upkeep import drain
 from unit.gateway_running import Running, running
-from unit.gateway_standin import StandInServer, participant, registered, until
+from unit.gateway_standin import StandInServer, abort, participant, registered, until
+
+EGRESS = models.ParticipantInfo(identity="EG_1", kind=models.ParticipantInfo.Kind.EGRESS)
 
 
 @pytest.fixture(autouse=True)
@@ -218,16 +222,19 @@ async def test_calls_are_the_servers_word(gateway: Running, server: StandInServe
     ]
 
 
-async def test_every_agent_wears_its_colour_and_keeps_its_own_attributes(
+async def test_every_agent_carries_its_colour_and_keeps_its_own_attributes(
     gateway: Running, server: StandInServer
 ) -> None:
     async with registered(gateway.workers, gateway.green) as worker:
         assert await server.dispatch("room", "releve-green")
+        await until(lambda: worker.rooms == ["room"])
         (said,) = server.accepted
         assert dict(said.participant_attributes) == {
             "releve.agent": "default",
             "releve.colour": "green",
             "releve.worker": worker.id,
+            "releve.job": worker.assigned[0].job.id,
+            "releve.gateway": gateway_id.load(gateway.config.state_file),
             "own": "kept",
         }
 
@@ -256,3 +263,148 @@ async def test_who_listens_after_the_end_is_let_go_at_once() -> None:
     bus.close()
     with bus.listen() as late:
         assert await asyncio.wait_for(late.get(), 5) is None
+
+
+async def test_a_call_taken_between_two_cordons_is_one_at_once(
+    gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Drained is no memory of an earlier look: nobody has looked since the new call."""
+    async with registered(gateway.workers, gateway.blue) as worker, listening(gateway) as heard:
+        await cordon(gateway, "colours/blue")
+        await until_event(heard, "drained")
+        monkeypatch.setattr(drain, "CHECK_SECONDS", 60.0)
+        await asyncio.sleep(0.1)  # the look that was due
+        await cordon(gateway, "colours/blue", False)
+        assert await server.dispatch("room")
+        await until(lambda: worker.rooms == ["room"])
+        await cordon(gateway, "colours/blue")
+        assert (await gateway.state())["drained"] == []
+
+
+async def test_what_was_drained_is_not_while_the_server_does_not_answer(
+    gateway: Running, server: StandInServer
+) -> None:
+    async with listening(gateway) as heard:
+        await cordon(gateway, "colours/blue")
+        await until_event(heard, "drained")
+    await server.stop()
+    async with asyncio.timeout(5):
+        while (await gateway.state())["drained"]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_an_avatar_and_a_recorder_are_nobodys_calls(
+    gateway: Running, server: StandInServer
+) -> None:
+    """An avatar's token is its agent's own, without the gateway's attributes."""
+    green = participant("agent", **{"releve.colour": "green", "releve.agent": "default"})
+    avatar = participant("avatar-agent", **{"lk.publish_on_behalf": "agent"})
+    server.people = {"room": [green, avatar], "recorded": [EGRESS]}
+    async with listening(gateway) as heard:
+        await cordon(gateway, "colours/blue")
+        assert (await until_event(heard, "drained"))["name"] == "blue"
+    assert [call["identity"] for call in (await gateway.admin("GET", "/calls"))[1]] == ["agent"]
+
+
+BLUE = {"releve.agent": "default", "releve.colour": "blue", "releve.worker": "RW_gone"}
+GREEN = BLUE | {"releve.colour": "green"}
+
+
+async def test_while_one_call_lasts_the_others_rooms_are_not_asked_about(
+    gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One question for all rooms, and one for the room of the call that is waited for."""
+    people = {f"r{n}": [participant("a", **GREEN)] for n in range(200)}
+    server.people = people | {"blue": [participant("b", **BLUE)]}
+    await cordon(gateway, "colours/blue")
+    await until(lambda: server.questions["ListRooms"] > 201 // drain.ROOMS_AT_ONCE + 5)
+    server.questions.clear()
+    await until(lambda: server.questions["ListRooms"] == 10)
+    assert 9 <= server.questions["ListParticipants"] <= 11
+    async with listening(gateway) as heard:
+        server.people["blue"] = []
+        assert (await until_event(heard, "drained"))["name"] == "blue"
+
+
+async def test_a_look_asks_about_few_rooms_and_all_are_asked_before_drained(
+    gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "ROOMS_AT_ONCE", 5)
+    server.people = {f"r{n}": [participant("a", **GREEN)] for n in range(60)}
+    async with listening(gateway) as heard:
+        await cordon(gateway, "colours/blue")
+        await until_event(heard, "drained")
+    assert server.questions["ListParticipants"] >= 60
+    assert server.questions["ListParticipants"] <= 5 * server.questions["ListRooms"]
+
+
+async def test_a_direct_worker_that_takes_a_new_room_meanwhile_is_noticed(
+    gateway: Running, server: StandInServer
+) -> None:
+    server.people = {"old": [participant("direct-1")]}
+    async with listening(gateway) as heard:
+        await cordon(gateway, "colours/blue")
+        await until(lambda: server.questions["ListParticipants"] > 2)
+        server.people = {"new": [participant("direct-2")]}
+        seen = server.questions["ListRooms"]
+        await until(lambda: server.questions["ListRooms"] > seen + 3)
+        assert (await gateway.state())["drained"] == []
+        server.people = {"new": []}
+        assert (await until_event(heard, "drained"))["name"] == "blue"
+
+
+@pytest.mark.parametrize("ends", ["breaks", "is closed by the worker"])
+async def test_a_worker_cordoned_by_its_id_stays_so_when_its_connection_breaks(
+    gateway: Running, server: StandInServer, ends: str
+) -> None:
+    async with registered(gateway.workers, gateway.blue, version="1") as worker:
+        await cordon(gateway, f"workers/{worker.id}")
+        if ends == "breaks":
+            abort(worker)
+    await until_workers(gateway, 0)
+    assert (await gateway.state())["cordoned_away"] == [worker.id]
+    async with (
+        registered(gateway.workers, gateway.blue, version="2") as other,
+        registered(gateway.workers, gateway.blue, version="1") as again,
+    ):
+        assert (again.id == worker.id) is (ends == "breaks")
+        workers = {item["id"]: item["cordoned"] for item in (await gateway.state())["workers"]}
+        assert workers == {other.id: False, again.id: ends == "breaks"}
+
+
+async def test_a_drain_of_a_worker_that_left_ends_when_its_last_call_does(
+    gateway: Running, server: StandInServer
+) -> None:
+    async with registered(gateway.workers, gateway.blue) as worker, listening(gateway) as heard:
+        server.people = {"room": [participant("a", **{"releve.worker": worker.id})]}
+        await cordon(gateway, f"workers/{worker.id}")
+        await worker.socket.close()
+        await until_workers(gateway, 0)
+        assert (await gateway.state())["drained"] == []
+        server.people.clear()
+        assert (await until_event(heard, "drained"))["name"] == worker.id
+
+
+async def test_a_drain_says_that_the_gateway_does_not_know_the_worker_any_more(
+    config: GatewayConfig, server: StandInServer
+) -> None:
+    """A cordon by id is not remembered over the end of the gateway."""
+    async with running(config, server) as gateway, registered(gateway.workers, gateway.blue) as one:
+        server.people = {"room": [participant("a", **{"releve.worker": one.id})]}
+        words = ["drain", one.id, "--socket", str(config.admin_socket)]
+        waiting = asyncio.create_task(asyncio.to_thread(CliRunner().invoke, cli.app, words))
+        async with asyncio.timeout(10):
+            while not (await gateway.state())["workers"][0]["cordoned"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        server.connections.clear()
+        async with running(config, server, take_over=True):
+            gateway.stop.set()
+            told = await waiting
+    assert told.exit_code == 2
+    assert f"does not know {one.id} any more" in told.output
+
+
+async def until_workers(gateway: Running, count: int) -> None:
+    async with asyncio.timeout(5):
+        while len((await gateway.state())["workers"]) != count:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

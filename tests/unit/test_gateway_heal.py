@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+from livekit.protocol import agent as proto
 from livekit.protocol import models
 
 from releve.gateway.upkeep import redispatch
@@ -15,6 +16,13 @@ from unit.gateway_running import Running
 from unit.gateway_standin import StandInServer, StandInWorker, participant, registered, until
 
 CALLER = models.ParticipantInfo(identity="caller")
+RECORDER = models.ParticipantInfo(identity="EG_1", kind=models.ParticipantInfo.Kind.EGRESS)
+HIDDEN = models.ParticipantInfo(
+    identity="supervisor", permission=models.ParticipantPermission(hidden=True)
+)
+PHONE = models.ParticipantInfo(identity="sip", kind=models.ParticipantInfo.Kind.SIP)
+AVATAR = participant("avatar", **{"lk.publish_on_behalf": "agent-one"})
+PARTICIPANT_AGENT = participant("translator", **{"releve.type": "JT_PARTICIPANT"})
 
 
 @pytest.fixture(autouse=True)
@@ -63,7 +71,15 @@ async def test_a_caller_whose_agent_died_gets_another(
 
 
 @pytest.mark.parametrize(
-    "people", [[], [participant("agent-one")], [CALLER, participant("agent-two")]]
+    "people",
+    [
+        [],
+        [participant("agent-one")],
+        [CALLER, participant("agent-two")],
+        [RECORDER],
+        [HIDDEN, RECORDER],
+        [AVATAR],
+    ],
 )
 async def test_nobody_is_sent_where_nobody_is_missed(
     gateway: Running,
@@ -192,3 +208,176 @@ async def test_an_agent_that_outlives_its_workers_connection_may_hang_up_like_an
     server.people["room"] = [CALLER]
     await looked(gateway)
     assert server.asked_for == []
+
+
+@pytest.mark.parametrize(
+    "others", [[CALLER, AVATAR], [PHONE, RECORDER], [CALLER, HIDDEN], [CALLER, PARTICIPANT_AGENT]]
+)
+async def test_whoever_is_no_agent_for_the_room_replaces_none(
+    gateway: Running,
+    server: StandInServer,
+    call: StandInWorker,
+    others: list[models.ParticipantInfo],
+) -> None:
+    await call.socket.close()
+    server.people["room"] = others
+    await until(lambda: bool(server.asked_for))
+
+
+@pytest.mark.parametrize("status", ["JS_SUCCESS", "JS_FAILED"])
+async def test_a_job_whose_end_its_worker_reports_is_replaced_only_if_it_failed(
+    gateway: Running, server: StandInServer, call: StandInWorker, status: str
+) -> None:
+    """The agent said goodbye, and the caller is still there."""
+    job = call.assigned[0].job.id
+    await call.socket.close()
+    async with registered(gateway.workers, gateway.blue, "one") as again:
+        update = proto.WorkerMessage()
+        update.update_job.job_id, update.update_job.status = job, proto.JobStatus.Value(status)
+        await again.send(update)
+        await until(lambda: bool(server.updates))
+        server.people["room"] = [CALLER]
+        await looked(gateway)
+    assert bool(server.asked_for) is (status == "JS_FAILED")
+
+
+@pytest.mark.parametrize("agent", ["is still there", "has left"])
+async def test_an_agent_that_the_server_sends_away_is_missed_by_nobody(
+    gateway: Running, server: StandInServer, call: StandInWorker, agent: str
+) -> None:
+    """DeleteDispatch: the server tells before the agent has left. It tells the same when an agent
+    is gone, and then somebody may be alone."""
+    await call.socket.close()
+    if agent == "has left":
+        server.people["room"] = [CALLER]
+    await server.terminate(call.assigned[0].job.id)
+    await looked(gateway)
+    server.people["room"] = [CALLER]
+    await looked(gateway)
+    assert bool(server.asked_for) is (agent == "has left")
+
+
+async def test_it_is_asked_for_as_it_was_the_first_time(
+    gateway: Running, server: StandInServer
+) -> None:
+    told = {"metadata": '{"user": 7}', "deployment": "staging", "attributes": {"lesson": "3"}}
+    server.people = {"room": [CALLER], "offered": [CALLER]}
+    async with registered(gateway.workers, gateway.green, "one") as one:
+        assert await server.dispatch("room", "releve-green", **told)
+        await until(lambda: one.rooms == ["room"])
+        one.accepts = None
+        offer = asyncio.create_task(server.dispatch("offered", "releve-green", **told))
+        await until(lambda: len(one.offered) == 2)
+        await server.stop()
+        offer.cancel()
+        await server.start()
+    await until(lambda: {wanted.room for wanted in server.requests} == {"room", "offered"})
+    for wanted in server.requests:
+        assert wanted.agent_name == "releve-green"
+        assert (wanted.metadata, wanted.deployment) == (told["metadata"], told["deployment"])
+        assert dict(wanted.attributes) == told["attributes"]
+
+
+async def test_an_offer_that_is_open_counts_as_an_agent_on_its_way(
+    gateway: Running, server: StandInServer, call: StandInWorker
+) -> None:
+    async with registered(gateway.workers, gateway.blue, "three") as three:
+        three.accepts = None
+        for worker in (await gateway.state())["workers"]:
+            if worker["id"] != three.id:
+                path = f"/workers/{worker['id']}/cordon"
+                await gateway.admin("PUT", path, {"cordoned": True})
+        offered = asyncio.create_task(server.dispatch("room"))
+        await until(lambda: bool(three.offered))
+        server.people["room"] = [CALLER]
+        await call.socket.close()
+        await looked(gateway)
+        assert server.asked_for == []
+        await three.answer(three.offered[0], True)
+        assert await offered
+
+
+async def test_a_participants_job_in_the_room_hides_no_death(
+    gateway: Running, server: StandInServer, call: StandInWorker
+) -> None:
+    kind = "JT_PARTICIPANT"
+    async with registered(gateway.workers, gateway.blue, type=proto.JobType.Value(kind)) as other:
+        await until(lambda: f"/{kind}" in server.connections)
+        assert await server.dispatch("room", f"/{kind}")
+        await until(lambda: other.rooms == ["room"])
+        server.people["room"] = [CALLER]
+        await call.socket.close()
+        await until(lambda: bool(server.asked_for))
+
+
+async def test_tries_that_come_to_nothing_leave_no_dispatches_in_the_room(
+    gateway: Running, server: StandInServer, call: StandInWorker
+) -> None:
+    server.people["room"] = [CALLER]
+    (first,) = server.dispatches["room"]
+    await call.socket.close()
+    await until(lambda: len(server.asked_for) == 4)
+    left = set(server.dispatches["room"])
+    assert first in left
+    assert len(left) <= 2
+
+
+async def test_a_dispatch_made_for_the_room_brings_no_second_agent_to_its_participants(
+    gateway: Running, server: StandInServer, call: StandInWorker
+) -> None:
+    """The server asks under it for participants' agents, too: those they have already."""
+    kind = "JT_PARTICIPANT"
+    async with registered(gateway.workers, gateway.blue, type=proto.JobType.Value(kind)) as other:
+        await until(lambda: f"/{kind}" in server.connections)
+        first, made = next(iter(server.dispatches["room"])), ""
+        assert await server.dispatch("room", f"/{kind}", dispatch_id=first)
+        server.people["room"] = [CALLER]
+        await call.socket.close()
+        await until(lambda: len(server.dispatches["room"]) == 2)
+        server.people["room"].append(participant("agent-two"))
+        made = next(key for key in server.dispatches["room"] if key != first)
+        assert not await server.dispatch("room", f"/{kind}", dispatch_id=made)
+        assert await server.dispatch("room", f"/{kind}", dispatch_id=first)
+        await until(lambda: len(other.rooms) == 2)
+
+
+async def test_an_agent_that_refuses_for_all_is_asked_for_no_more(
+    gateway: Running, server: StandInServer
+) -> None:
+    server.people = {"room": [CALLER]}
+    async with registered(gateway.workers, gateway.blue, "one") as one:
+        assert await server.dispatch("room")
+        await until(lambda: one.rooms == ["room"])
+    await until(lambda: bool(server.asked_for))
+    async with registered(gateway.workers, gateway.blue, "two") as two:
+        two.accepts = None
+        offered = asyncio.create_task(server.dispatch("room"))
+        await until(lambda: bool(two.offered))
+        asked = len(server.asked_for)
+        await two.answer(two.offered[0], False, terminate=True)
+        assert not await offered
+        await looked(gateway)
+        assert len(server.asked_for) == asked
+
+
+async def test_many_calls_left_behind_are_asked_about_a_few_at_a_time(
+    gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redispatch, "ROOMS_AT_ONCE", 3)
+    looks: list[int] = []
+    look = redispatch.Redispatcher.look
+
+    async def count(self: redispatch.Redispatcher) -> None:
+        before = server.questions["ListParticipants"]
+        await look(self)
+        looks.append(server.questions["ListParticipants"] - before)
+
+    monkeypatch.setattr(redispatch.Redispatcher, "look", count)
+    rooms = [f"room-{number}" for number in range(10)]
+    async with registered(gateway.workers, gateway.blue, "one") as one:
+        for room in rooms:
+            assert await server.dispatch(room)
+        await until(lambda: len(one.rooms) == 10)
+        server.people = {room: [CALLER] for room in rooms}
+    await until(lambda: {room for room, _ in server.asked_for} == set(rooms))
+    assert max(looks) == 3

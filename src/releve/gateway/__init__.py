@@ -11,9 +11,11 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     server            the connection to LiveKit Server, and its word on rooms
     dispatch          offers, workers and jobs: who is asked, and who gets the room
     decisions         weights, cordons and fallback in force: epochs, leases, the file
+    gateway_id        the name of a gateway and its successors
     registration_key  what the gateway registers at the server: job type, name, namespace
     config            settings, from one YAML file
     auth              API keys, and tokens: verified, and re-signed for jobs
     policy            who gets the room: pure functions
+    background        background tasks, supervised
     events            what happens, told live to whoever listens
 """

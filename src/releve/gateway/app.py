@@ -8,6 +8,7 @@ import signal
 
 import aiohttp
 
+from releve.gateway import gateway_id
 from releve.gateway.auth.api_keys import Keyring
 from releve.gateway.config import GatewayConfig
 from releve.gateway.decisions import file as decisions_file
@@ -18,6 +19,7 @@ from releve.gateway.registration_key import keys_of
 from releve.gateway.server.connection import ServerConnection
 from releve.gateway.server.room_service import RoomService
 from releve.gateway.upkeep.drain import Drain
+from releve.gateway.upkeep.inherited_calls import InheritedCalls
 from releve.gateway.upkeep.python_gc import GarbageCollection
 from releve.gateway.upkeep.redispatch import Redispatcher
 from releve.gateway.upkeep.stale_jobs import StaleJobs
@@ -40,8 +42,9 @@ async def run(
     stop = stop or _stop_on_signals()
     ring = Keyring(config.keys_file)
     decisions = decisions_file.load(config.state_file, config.agents, frozenset(config.fallback))
-    dispatcher = Dispatcher(config, ring, decisions)
+    dispatcher = Dispatcher(config, ring, decisions, gateway_id.load(config.state_file))
     await dispatcher.rulebook.follow()  # a lease may have run out while no gateway ran
+    background = dispatcher.background
     async with aiohttp.ClientSession(
         # No limit: what passes through must never keep our own connections from the server.
         connector=aiohttp.TCPConnector(limit=0),
@@ -58,28 +61,26 @@ async def run(
         room_service = RoomService(session, config.server_url, ring)
         drain = Drain(dispatcher, room_service)
         redispatcher = Redispatcher(dispatcher, room_service)
+        inherited = InheritedCalls(dispatcher, room_service)
         garbage = GarbageCollection()
         dispatcher.presence.left.append(garbage.note)
         listening = Listening(config)
         try:
             admin = Admin(dispatcher, upstreams, room_service, drain, changed)
             await listening.open(session, dispatcher, upstreams, admin, changed, take_over)
-            async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(upstream.run()) for upstream in upstreams]
-                for keeper in (
-                    dispatcher.rulebook,
-                    drain,
-                    StaleJobs(dispatcher.registry, room_service),
-                    garbage,
-                ):
-                    running.append(tasks.create_task(keeper.run()))
-                log.info("gateway up", extra={"agents": list(config.agents)})
-                await stop.wait()
-                await _hand_over(dispatcher, listening)
-                for task in running:
-                    task.cancel()
+            for upstream in upstreams:
+                background.keep("server_connection", upstream.run)
+            background.keep("decisions", dispatcher.rulebook.run)
+            background.keep("drain", drain.run)
+            background.keep("redispatch", redispatcher.run)
+            background.keep("inherited_calls", inherited.run)
+            background.keep("stale_jobs", StaleJobs(dispatcher.registry, room_service).run)
+            background.keep("python_gc", garbage.run)
+            log.info("gateway up", extra={"agents": list(config.agents)})
+            await stop.wait()
+            await _hand_over(dispatcher, listening)
         finally:
-            redispatcher.stop()
+            await background.stop()
             dispatcher.events.close()
             await listening.close()
         log.info("gateway down")

@@ -130,6 +130,12 @@ def drain(
             async for kind, content in client.follow():
                 if kind == "state" and what in content["agents"][done["agent"]]["drained"]:
                     return
+                if kind == "state" and not _is_known(what, content):
+                    raise Refused(
+                        f"this gateway does not know {what} any more, and its cordon is over: the "
+                        "gateway was replaced. Cordon the worker's new id (releve gateway state) "
+                        "or its address"
+                    )
                 if kind == "drained" and content.items() >= target.items():
                     return
 
@@ -162,6 +168,11 @@ def watch(socket: Socket = SOCKET) -> None:
 
     with contextlib.suppress(KeyboardInterrupt):
         _do(live())
+
+
+def _is_known(what: str, state: dict[str, Any]) -> bool:
+    workers = [worker["id"] for worker in state["workers"]]
+    return what in (*COLOURS, *workers, *state.get("cordoned_away", []))
 
 
 async def _cordon(client: Client, what: str, wanted: bool, agent: str) -> Any:

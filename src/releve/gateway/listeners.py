@@ -62,7 +62,7 @@ class Listening:
             for port in ports:
                 self._is_free(port)
         proxy = ReverseProxy(session, config.server_url)
-        requests = WorkerRequests(upstreams, dispatcher.registry)
+        requests = WorkerRequests(upstreams, dispatcher)
         doors = Admission(config.max_workers)
         tls = config.worker_tls()
         for colour in policy.COLOURS:

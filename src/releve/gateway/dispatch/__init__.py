@@ -3,10 +3,13 @@
 Top floor first. Arrows go one way: a line imports only what stands beneath it.
 
     dispatcher        takes offers, assigns jobs, confirms and rejects
+    jobs              from the server's assignment to the end: what server and workers say
     offer             one offer: workers asked in turn; the first yes counts
     presence          workers come, change and go; events about it
     metrics           figures for Prometheus
     registry          all connected workers and their jobs
-    agent_attributes  name and colour as attributes of the agent's participant
-    worker            one worker, one job
+    agent_attributes  whose call a room is, as attributes of the agent's participant
+    repeats           dispatches that the gateway itself made
+    job               a dispatch, and the job that came of it
+    worker            one worker
 """

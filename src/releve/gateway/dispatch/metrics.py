@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -18,8 +18,15 @@ from releve.gateway.policy import COLOURS
 class LiveState(Collector):
     """Gauges read from the live state at scrape time, so that they can never drift from it."""
 
-    def __init__(self, agents: Sequence[str], workers: Registry, rulebook: Rulebook) -> None:
+    def __init__(
+        self,
+        agents: Sequence[str],
+        workers: Registry,
+        rulebook: Rulebook,
+        failures: Mapping[str, int],
+    ) -> None:
         self._agents = agents
+        self._failures = failures
         self._registry = workers
         self._rulebook = rulebook
 
@@ -46,14 +53,28 @@ class LiveState(Collector):
         for agent in self._agents:
             flips.add_metric([agent], self._rulebook.flips[agent])
         yield flips
+        failed = CounterMetricFamily(
+            "releve_task_failures",
+            "Background tasks that failed, and began again where they run for good",
+            labels=["task"],
+        )
+        for task, count in self._failures.items():
+            failed.add_metric([task], count)
+        yield failed
 
 
 class Metrics:
     """Counters that the dispatcher moves, and the gauges of the live state."""
 
-    def __init__(self, agents: Sequence[str], workers: Registry, rulebook: Rulebook) -> None:
+    def __init__(
+        self,
+        agents: Sequence[str],
+        workers: Registry,
+        rulebook: Rulebook,
+        failures: Mapping[str, int],
+    ) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(LiveState(agents, workers, rulebook))
+        self.registry.register(LiveState(agents, workers, rulebook, failures))
         self.offers = Counter(
             "releve_offers",
             "Offers of the server by agent, outcome and colour",

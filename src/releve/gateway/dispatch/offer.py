@@ -9,6 +9,7 @@ from collections.abc import Callable
 from livekit.protocol import agent as proto
 
 from releve.gateway import policy
+from releve.gateway.background import Background
 from releve.gateway.dispatch.registry import Registry
 from releve.gateway.dispatch.worker import Worker
 from releve.gateway.policy import Colour, Ranked
@@ -29,7 +30,7 @@ class OfferRound:
     answer only one is asked at a time. A late yes still counts while nobody else has said yes: the
     offer ends when everybody has answered, or with its own deadline.
     Whoever says yes must still be allowed to take the room at that moment: `colours` tells which
-    may have it now, first choice first.
+    may have it now, first choice first. A worker may also end the offer for all (`terminate`).
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class OfferRound:
         colours: Callable[[], tuple[Colour, ...]],
         ranked: Ranked,
         registry: Registry,
+        background: Background,
     ) -> None:
         self.job_id: str = request.job.id
         self._request = request
         self._colours = colours
         self._ranked = ranked
         self._registry = registry
+        self._background = background
         self._asked: dict[str, Worker] = {}
         self._last: list[Worker] = []  # those asked last
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
@@ -55,7 +58,7 @@ class OfferRound:
     async def first_yes(
         self, answer_seconds: float, offer_seconds: float
     ) -> tuple[Worker, proto.WorkerMessage] | None:
-        """The worker that takes the job, and its answer; None when nobody does."""
+        """Who takes the job, or ends the offer, and the answer; None when nobody does."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + offer_seconds
         patience = clock()  # until then nobody else is asked
@@ -63,7 +66,7 @@ class OfferRound:
         try:
             while (now := clock()) < deadline:
                 if now >= patience:
-                    if not await self._ask_some(batch) and not self._pending():
+                    if not self._ask_some(batch) and not self._pending():
                         return None
                     stages = (policy.left_to_ask(*self._view(), self._asked) // batch).bit_length()
                     patience = now + min(answer_seconds, (deadline - now) / (stages + 1))
@@ -87,7 +90,7 @@ class OfferRound:
     def _pending(self) -> list[Worker]:
         return [worker for worker in self._asked.values() if self.job_id in worker.asked]
 
-    async def _ask_some(self, count: int) -> bool:
+    def _ask_some(self, count: int) -> bool:
         """Ask that many more; returns whether anybody was."""
         self._last = []
         while len(self._last) < count:
@@ -98,13 +101,16 @@ class OfferRound:
             self._asked[chosen] = worker
             worker.asked[self.job_id] = self
             self._registry.rerank(worker)
-            try:
-                await worker.link.send(proto.ServerMessage(availability=self._request))
-            except ConnectionError as error:
-                self._pass_over(worker, type(error).__name__)
-            else:
-                self._last.append(worker)
+            # Nobody waits for it: a worker that does not read is a silent one.
+            self._background.once("question", self._send(worker))
+            self._last.append(worker)
         return bool(self._last)
+
+    async def _send(self, worker: Worker) -> None:
+        try:
+            await worker.link.send(proto.ServerMessage(availability=self._request))
+        except ConnectionError:
+            self.hear(worker, None)
 
     async def _listen(self, until: float) -> tuple[Worker, proto.WorkerMessage] | None:
         """The next yes that counts, or None after any other news or at the time given."""
@@ -116,6 +122,8 @@ class OfferRound:
         worker, message = heard
         if message is None:
             self._pass_over(worker, "left")
+        elif message.availability.terminate:
+            return worker, message
         elif not message.availability.available:
             self._pass_over(worker, "rejected")
         elif self._may_take(worker):

@@ -12,7 +12,8 @@ from typing import Literal
 from sortedcontainers import SortedList
 
 from releve.gateway import policy
-from releve.gateway.dispatch.worker import Job, Worker
+from releve.gateway.dispatch.job import Job
+from releve.gateway.dispatch.worker import Worker
 from releve.gateway.policy import COLOURS, Colour, Rank
 from releve.gateway.registration_key import JOB_TYPES
 
@@ -107,8 +108,21 @@ class Registry:
         self._over.append(job)
         while len(self._over) > KEEP_ENDED_JOBS:
             oldest = self._over.popleft()
-            if self.jobs.get(oldest.id) is oldest:
+            if oldest.ended is not None and self.jobs.get(oldest.id) is oldest:
                 del self.jobs[oldest.id]
+
+    def inherit(self, job: Job) -> None:
+        """A job that a gateway before this one assigned, and whose worker is not here."""
+        self.jobs[job.id] = job
+        self._over.append(job)
+
+    def reattach(self, job: Job, worker: Worker) -> None:
+        """A worker that has come back holds the detached job."""
+        job.state, job.ended, job.worker = "running", None, worker
+        self.live[job.id] = job
+        worker.jobs.add(job.id)
+        self.rerank(worker)
+        log.info("job is back", extra={"job": job.id, "room": job.room, "worker": worker.id})
 
     def running(self) -> list[Job]:
         """Jobs that are not over."""

@@ -1,16 +1,15 @@
-"""A worker connected to the gateway, and a job that it has taken."""
+"""A worker connected to the gateway."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from livekit.protocol import agent as proto
 from livekit.protocol import models
 
 from releve.gateway.policy import Candidate, Colour, Rank
-from releve.gateway.registration_key import Key
 
 
 class Link(Protocol):
@@ -18,6 +17,14 @@ class Link(Protocol):
 
     async def send(self, message: Any) -> None:
         """Send one protobuf message; raises ConnectionError when the peer is gone."""
+
+
+class Unconnected:
+    """The link of a peer that is not there."""
+
+    async def send(self, _message: Any) -> None:
+        """Raises ConnectionError."""
+        raise ConnectionResetError("not connected")
 
 
 class OpenOffer(Protocol):
@@ -102,35 +109,3 @@ class Worker:
         for offer in list(self.asked.values()):
             offer.hear(self, None)
         self.asked.clear()
-
-
-@dataclass(eq=False)
-class Job:
-    """One assignment from acceptance to its end; times in monotonic seconds.
-
-    `sid` is this room's and no later one's of the same name; `key` the one it was offered under.
-    """
-
-    id: str
-    room: str
-    sid: str
-    key: Key
-    worker: Worker
-    upstream: Link
-    identity: str = ""
-    state: Literal["offered", "running", "ended", "detached", "lost"] = "offered"
-    started: float = field(default_factory=time.monotonic)
-    ended: float | None = None
-
-    def describe(self) -> dict[str, object]:
-        """The form of GET /jobs."""
-        return {
-            "job": self.id,
-            "room": self.room,
-            "agent": self.worker.agent,
-            "colour": self.worker.colour,
-            "worker": self.worker.id,
-            "state": self.state,
-            "started": self.started,
-            "ended": self.ended,
-        }

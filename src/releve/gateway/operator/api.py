@@ -19,7 +19,8 @@ from releve.gateway.operator.decide import DecisionsApi
 from releve.gateway.operator.page import Page
 from releve.gateway.operator.sse import Stream
 from releve.gateway.server.connection import ServerConnection
-from releve.gateway.server.room_service import RoomService, ServerError
+from releve.gateway.server.errors import ServerError
+from releve.gateway.server.room_service import RoomService
 from releve.gateway.upkeep.drain import Drain
 
 
@@ -92,6 +93,7 @@ class Admin:
             "upstreams": [item.describe() for item in self._upstreams if item.wanted],
             "workers": [worker.describe() for worker in dispatcher.registry.workers.values()],
             "jobs": len(dispatcher.registry.live),
+            "cordoned_away": [worker.id for worker in dispatcher.presence.away],
         }
 
     async def state(self, _request: web.Request) -> web.Response:

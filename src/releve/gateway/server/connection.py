@@ -7,17 +7,16 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Coroutine
 from typing import Any
 
 import aiohttp
-from google.protobuf.message import DecodeError
 from livekit.protocol import agent as proto
 
 from releve.gateway.auth import tokens
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.registration_key import Key
 from releve.gateway.server import registration
+from releve.gateway.server.errors import ServerError
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +45,6 @@ class ServerConnection:
         self._nudge = asyncio.Event()
         if key.kind == proto.JobType.JT_ROOM:
             dispatcher.metrics.connected.labels(key.agent, key).set(0)
-        self._deliveries: set[asyncio.Task[None]] = set()
 
     def describe(self) -> dict[str, object]:
         """The form of GET /state."""
@@ -85,7 +83,7 @@ class ServerConnection:
                 await self._session_once()
             except* _Unwanted:
                 log.info("not registered any more", extra=self._facts)
-            except* (aiohttp.ClientError, OSError, DecodeError) as lost:
+            except* (aiohttp.ClientError, OSError, ServerError) as lost:
                 why = "; ".join(str(error) for error in lost.exceptions)
                 log.warning("server lost", extra={**self._facts, "why": why})
             lasted = time.monotonic() - began
@@ -113,8 +111,7 @@ class ServerConnection:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(self._report())
                     async for frame in socket:
-                        if frame.type is aiohttp.WSMsgType.BINARY:
-                            self._receive(proto.ServerMessage.FromString(frame.data))
+                        self._receive(registration.parsed(frame))
                     raise ConnectionResetError("the server closed the connection")
             finally:
                 self._socket = None
@@ -136,18 +133,16 @@ class ServerConnection:
 
     def _receive(self, message: Any) -> None:
         kind = message.WhichOneof("message")
+        once = self._dispatcher.background.once
         # In tasks of their own: one slow worker must not hold up other rooms. They begin in order.
         if kind == "availability":
             self._dispatcher.offer(self, self.key, message.availability)
         elif kind == "assignment":
-            self._deliver(self._dispatcher.assign(message.assignment))
+            once("assignment", self._dispatcher.jobs.assign(message.assignment))
         elif kind == "termination":
-            self._deliver(self._dispatcher.terminate(message.termination))
-
-    def _deliver(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._deliveries.add(task)
-        task.add_done_callback(self._deliveries.discard)
+            once("termination", self._dispatcher.jobs.terminate(message.termination))
+        elif kind != "pong":
+            log.warning("message of the server not understood", extra={"kind": str(kind)})
 
     async def _report(self) -> None:
         """Tell load and fullness at once, then on every change and once a second."""
@@ -162,7 +157,7 @@ class ServerConnection:
                 proto.WorkerStatus.WS_FULL if full else proto.WorkerStatus.WS_AVAILABLE
             )
             await self.send(update)
-            try:
-                await asyncio.wait_for(self._nudge.wait(), REPORT_SECONDS)
-            except TimeoutError:
-                continue
+            # Not wait_for: in Python 3.11 it may lose a cancellation.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(REPORT_SECONDS):
+                    await self._nudge.wait()

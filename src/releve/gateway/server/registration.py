@@ -1,15 +1,17 @@
-"""The gateway's first word to the server, and what must come back."""
+"""The gateway's registration at the server, and how the server's messages are read."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import aiohttp
+from google.protobuf.message import DecodeError
 from livekit.protocol import agent as proto
 from livekit.protocol import models
 
 from releve import __version__
 from releve.gateway.registration_key import Key
+from releve.gateway.server.errors import ServerError
 
 PERMISSION = models.ParticipantPermission(
     can_publish=True,
@@ -21,10 +23,20 @@ PERMISSION = models.ParticipantPermission(
 """All that a worker may ask for; each job's token is written anew with its own worker's."""
 
 
+def parsed(frame: aiohttp.WSMessage) -> Any:
+    """The message in a frame. Raises ServerError."""
+    if frame.type is not aiohttp.WSMsgType.BINARY:
+        raise ServerError(f"a frame of type {frame.type.name} instead of a message")
+    try:
+        return proto.ServerMessage.FromString(frame.data)
+    except DecodeError as error:
+        raise ServerError(f"a malformed message: {error}") from error
+
+
 async def register(socket: aiohttp.ClientWebSocketResponse, key: Key) -> Any:
     """Register as one worker of that key; returns the server's RegisterWorkerResponse.
 
-    Raises ConnectionResetError when the server does not take it.
+    Raises ServerError when anything else comes back.
     """
     message = proto.WorkerMessage()
     message.register.type = key.kind  # type: ignore[assignment]  # the stub knows no plain number
@@ -33,10 +45,7 @@ async def register(socket: aiohttp.ClientWebSocketResponse, key: Key) -> Any:
     message.register.version = f"releve-{__version__}"
     message.register.allowed_permissions.CopyFrom(PERMISSION)
     await socket.send_bytes(message.SerializeToString())
-    answer = await socket.receive()
-    if answer.type is not aiohttp.WSMsgType.BINARY:
-        raise ConnectionResetError("the server closed instead of registering us")
-    first = proto.ServerMessage.FromString(answer.data)
+    first = parsed(await socket.receive())
     if not first.HasField("register"):
-        raise ConnectionResetError("the server's first message was not a registration")
+        raise ServerError("the server's first message was not a registration")
     return first.register

@@ -1,96 +1,125 @@
-"""Who is in the rooms, by the server's own word."""
+"""LiveKit Server's API: rooms, participants, dispatches.
+
+Each request has a deadline, each answer is checked.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import aiohttp
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from google.protobuf.message import DecodeError
 from livekit import api
 from livekit.protocol import models
+from pydantic import BaseModel, ValidationError
 
 from releve.gateway.auth.api_keys import Keyring
-from releve.gateway.dispatch import agent_attributes
-from releve.gateway.policy import Colour
+from releve.gateway.server.errors import NotFound, ServerError
+from releve.gateway.server.participants import Agent, agents_of
 
-QUESTIONS_AT_ONCE = 8
+T = TypeVar("T")
+
+REQUESTS_AT_ONCE = 8
 """However many calls a broken connection makes us ask about."""
-ServerError = (api.TwirpError, aiohttp.ClientError, TimeoutError, OSError)
-"""What asking the server may raise."""
+ANSWER_SECONDS = 5.0
+PROTOBUF = "application/protobuf"
 
 
-@dataclass(frozen=True, slots=True)
-class Agent:
-    """An agent in a room; `agent`, `colour` and `worker` are None when it came past the gateway."""
+class _Failure(BaseModel):
+    """A failed call as Twirp tells it."""
 
-    room: str
-    identity: str
-    agent: str | None
-    colour: Colour | None
-    worker: str | None
+    code: str
+    msg: str = ""
+    meta: dict[str, str] | None = None
 
-    def describe(self) -> dict[str, object]:
-        """The form of GET /calls."""
-        return asdict(self)
+
+async def _only_livekit(request: ClientRequest, handler: ClientHandlerType) -> ClientResponse:
+    """Raises ServerError for whatever else may answer there, as a proxy's page: without this an
+    empty page would mean that there are no rooms."""
+    answer = await handler(request)
+    if answer.status == 200:
+        if answer.content_type != PROTOBUF:
+            answer.close()
+            raise ServerError(f"not LiveKit Server: {answer.content_type} instead of {PROTOBUF}")
+        return answer
+    try:
+        _Failure.model_validate_json(await answer.read())
+    except ValidationError:
+        raise ServerError(f"not LiveKit Server: HTTP status {answer.status}") from None
+    return answer
 
 
 class RoomService:
-    """Asks the server. Every method raises one of `ServerError` when it does not answer."""
+    """Asks the server. Every method raises ServerError when it gives no usable answer in time."""
 
     def __init__(self, session: aiohttp.ClientSession, server_url: str, ring: Keyring) -> None:
-        self._session = session
+        self._session = aiohttp.ClientSession(
+            connector=session.connector,
+            connector_owner=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_only_livekit,),
+        )
         self._url = server_url
         self._ring = ring
-        self._gate = asyncio.Semaphore(QUESTIONS_AT_ONCE)
-
-    def _api(self) -> api.LiveKitAPI:
-        keys = self._ring.current
-        return api.LiveKitAPI(self._url, keys.api_key, keys.secret, session=self._session)
+        self._gate = asyncio.Semaphore(REQUESTS_AT_ONCE)
 
     async def agents(self) -> list[Agent]:
         """Every agent in every room."""
 
         async def of(room: str) -> list[Agent]:
-            return [_agent(room, who) for who in await self.people(room) if is_agent(who)]
+            return agents_of(room, await self.participants(room))
 
         found = await asyncio.gather(*(of(room.name) for room in await self.rooms()))
         return list(itertools.chain.from_iterable(found))
 
     async def rooms(self) -> list[models.Room]:
         """Every room."""
-        return list((await self._api().room.list_rooms(api.ListRoomsRequest())).rooms)
+        answer = await self._ask(lambda it: it.room.list_rooms(api.ListRoomsRequest()))
+        return list(answer.rooms)
 
-    async def people(self, room: str) -> list[models.ParticipantInfo]:
+    async def participants(self, room: str) -> list[models.ParticipantInfo]:
         """Everybody in a room; nobody when the room is gone."""
         asked = api.ListParticipantsRequest(room=room)
-        async with self._gate:
-            try:
-                answer = await self._api().room.list_participants(asked)
-            except api.TwirpError as error:
-                if error.code == api.TwirpErrorCode.NOT_FOUND:
-                    return []
-                raise
+        try:
+            answer = await self._ask(lambda it: it.room.list_participants(asked))
+        except NotFound:
+            return []
         return list(answer.participants)
 
-    async def dispatch(self, room: str, agent_name: str) -> None:
-        """Ask the server for an agent in a room that is there."""
-        wanted = api.CreateAgentDispatchRequest(room=room, agent_name=agent_name)
-        await self._api().agent_dispatch.create_dispatch(wanted)
+    async def create_dispatch(self, wanted: api.CreateAgentDispatchRequest) -> str:
+        """Ask for an agent in a room that is there; returns the dispatch's id."""
+        answer = await self._ask(lambda it: it.agent_dispatch.create_dispatch(wanted))
+        return str(answer.id)
 
+    async def delete_dispatch(self, dispatch_id: str, room: str) -> None:
+        """Take a dispatch back, with its jobs; one that is not there is no mistake."""
+        with contextlib.suppress(NotFound):
+            await self._ask(lambda it: it.agent_dispatch.delete_dispatch(dispatch_id, room))
 
-def is_agent(who: models.ParticipantInfo) -> bool:
-    """Whether a participant is an agent."""
-    return bool(who.kind == models.ParticipantInfo.Kind.AGENT)
+    async def dispatches(self, room: str) -> list[api.AgentDispatch]:
+        """All dispatches of a room."""
+        try:
+            return await self._ask(lambda it: it.agent_dispatch.list_dispatch(room))
+        except NotFound:
+            return []
 
-
-def _agent(room: str, who: models.ParticipantInfo) -> Agent:
-    worn = who.attributes
-    colour = agent_attributes.colour(worn)
-    return Agent(
-        room,
-        who.identity,
-        worn.get(agent_attributes.AGENT),
-        colour,
-        worn.get(agent_attributes.WORKER),
-    )
+    async def _ask(self, question: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
+        keys = self._ring.current
+        server = api.LiveKitAPI(self._url, keys.api_key, keys.secret, session=self._session)
+        try:
+            async with self._gate, asyncio.timeout(ANSWER_SECONDS):
+                return await question(server)
+        except api.TwirpError as error:
+            kind = NotFound if error.code == api.TwirpErrorCode.NOT_FOUND else ServerError
+            raise kind(f"{error.code}: {error.message}") from error
+        except TimeoutError as error:
+            raise ServerError(f"no answer within {ANSWER_SECONDS:g} s") from error
+        except DecodeError as error:
+            raise ServerError(f"its answer is malformed: {error}") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise ServerError(str(error) or type(error).__name__) from error

@@ -1,4 +1,4 @@
-"""Callers who were left alone are sent an agent: their rooms are dispatched again.
+"""Rooms whose agent died, or to which none came, are dispatched again.
 
 LiveKit Server does neither when a worker dies nor when an offer comes to nothing. A connection that
 is gone proves little, because jobs live in processes of their own, and an offer may have gone
@@ -13,19 +13,21 @@ import logging
 import time
 from dataclasses import dataclass, field
 
-from livekit.protocol import agent as proto
-
-from releve.gateway.dispatch import agent_attributes
 from releve.gateway.dispatch.dispatcher import Dispatcher
-from releve.gateway.dispatch.worker import Job, Worker
-from releve.gateway.registration_key import Key
-from releve.gateway.server.room_service import RoomService, ServerError, is_agent
+from releve.gateway.dispatch.job import Dispatch, Job
+from releve.gateway.dispatch.worker import Worker
+from releve.gateway.server.errors import ServerError
+from releve.gateway.server.participants import Agent, agents_of, is_caller
+from releve.gateway.server.room_service import RoomService
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 1.0
 """Between the end of a connection and the first question about its calls."""
 LOOK_SECONDS, LONGEST_LOOK_SECONDS = 0.5, 15.0
+ROOMS_AT_ONCE = 16
+"""Rooms asked about at each look, those that wait longest first: however many calls a cut leaves
+behind, the gateway has time for new ones."""
 HASTE_SECONDS = 60.0
 """How long the short interval is kept. The server takes up to about 20 s to notice a death: whoever
 is in the room after this lives, and may hang up like any other."""
@@ -33,16 +35,38 @@ ARRIVAL_SECONDS = 10.0
 """How long a new agent may take before the room is dispatched once more."""
 ELSEWHERE_SECONDS = 3.0 + ARRIVAL_SECONDS
 """How long an agent may take to come from another gateway: the server asks for three seconds."""
+OFFER = "offer"
 
 
 @dataclass(eq=False)
 class Watch:
-    """A room that may have lost its agent of `key`; `behind` are agents that do not count."""
+    """A room that may lack an agent. `reasons` are its jobs left behind, or an offer; `behind` are
+    ids of jobs and identities of agents that count as dead."""
 
-    key: Key
-    room: str
+    dispatch: Dispatch
+    due: float
+    since: float
+    reasons: set[str] = field(default_factory=set)
     behind: set[str] = field(default_factory=set)
-    since: float = field(default_factory=time.monotonic)
+    terminated: bool = False
+    pause: float = 0.0
+    tried: float | None = None
+    ours: bool = False
+    made: str = ""
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """The agent that is missed, and the room."""
+        return self.dispatch.key.agent, self.dispatch.room
+
+    def is_behind(self, agent: Agent) -> bool:
+        """Whether it is one of those that count as dead; its identity may be its successor's."""
+        return (agent.job or agent.identity) in self.behind
+
+    def may_replace(self, agent: Agent) -> bool:
+        """Whether it is the agent that is missed: other agents, and a participant's own, are
+        not. One that came past the gateway does not say."""
+        return agent.agent in (None, self.place[0]) and agent.for_room
 
 
 class Redispatcher:
@@ -52,85 +76,129 @@ class Redispatcher:
         self._dispatcher = dispatcher
         self._room_service = room_service
         self._watches: dict[tuple[str, str], Watch] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
         dispatcher.presence.left.append(self._left)
-        dispatcher.lost.append(self._lost)
+        dispatcher.jobs.lost.append(self._lost)
+        dispatcher.jobs.refused.append(self._refused)
+        dispatcher.jobs.inherited.append(self._left_behind)
+        dispatcher.jobs.back.append(self._settle)
+        dispatcher.jobs.done.append(self._settle)
+        dispatcher.jobs.terminated.append(self._terminated)
 
-    def stop(self) -> None:
-        """Watch no more."""
-        for task in self._tasks:
-            task.cancel()
+    # -- what happens ------------------------------------------------------------------------
 
-    def _left(self, worker: Worker, held: list[Job]) -> None:
+    def _left(self, _worker: Worker, held: list[Job]) -> None:
         for job in held:
             if job.state == "detached":
-                log.info("call left behind", extra={"room": job.room, "worker": worker.id})
-                self._watch(job.key, job.room, GRACE_SECONDS, job.identity)
+                self._left_behind(job)
 
-    def _lost(self, key: Key, room: str) -> None:
-        log.info("offer came to nothing", extra={"room": room, "key": str(key)})
-        self._watch(key, room, ELSEWHERE_SECONDS)
+    def _left_behind(self, job: Job) -> None:
+        log.info("call left behind", extra={"room": job.room, "worker": job.worker.id})
+        self._watch(job.dispatch, GRACE_SECONDS, job.id, {job.id, job.identity})
 
-    def _watch(self, key: Key, room: str, grace: float, *behind: str) -> None:
-        if key.kind != proto.JobType.JT_ROOM:
+    def _lost(self, dispatch: Dispatch) -> None:
+        facts = {"room": dispatch.room, "key": str(dispatch.key)}
+        log.info("offer came to nothing", extra=facts)
+        self._watch(dispatch, ELSEWHERE_SECONDS, OFFER, set())
+
+    def _watch(self, dispatch: Dispatch, grace: float, reason: str, behind: set[str]) -> None:
+        if not dispatch.for_room:
             return  # the server sends those anew whenever a participant comes
-        if (watch := self._watches.get((key.agent, room))) is None:
-            watch = self._watches[key.agent, room] = Watch(key, room)
-            task = asyncio.create_task(self._until_settled(watch, grace))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        watch.behind.update(behind)
-        watch.since = time.monotonic()
+        now = time.monotonic()
+        watch = self._watches.setdefault(
+            (dispatch.key.agent, dispatch.room), Watch(dispatch, now + grace, now)
+        )
+        if dispatch.id in self._dispatcher.repeats:
+            watch.made = dispatch.id
+        watch.reasons.add(reason)
+        watch.behind |= behind
+        watch.since = now
 
-    async def _until_settled(self, watch: Watch, grace: float) -> None:
-        """Until the call is over or has an agent that is none of those left behind."""
-        pause = LOOK_SECONDS
+    def _settle(self, job: Job) -> None:
+        """It needs no other agent: a worker has it again, or says that it ended well."""
+        watch = self._watches.get((job.key.agent, job.room))
+        if watch is not None:
+            watch.reasons.discard(job.id)
+            watch.behind -= {job.id, job.identity}
+            if not watch.reasons:
+                self._forget(watch)
+
+    def _refused(self, dispatch: Dispatch) -> None:
+        self._watches.pop((dispatch.key.agent, dispatch.room), None)
+
+    def _terminated(self, job: Job) -> None:
+        watch = self._watches.get((job.key.agent, job.room))
+        if watch is not None and job.id in watch.reasons:
+            watch.terminated, watch.due = True, time.monotonic()
+
+    # -- what is done about it ---------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            await self.look()
+
+    async def look(self) -> None:
+        """Look after the rooms that are due; a gateway that ends leaves them to its successor."""
+        if self._dispatcher.closing:
+            return
+        now = time.monotonic()
+        due = sorted((it for it in self._watches.values() if it.due <= now), key=lambda it: it.due)
+        await asyncio.gather(*(self._look_after(watch) for watch in due[:ROOMS_AT_ONCE]))
+
+    async def _look_after(self, watch: Watch) -> None:
+        now = time.monotonic()
+        hasty = now - watch.since <= HASTE_SECONDS
+        watch.pause = LOOK_SECONDS if hasty else min(LONGEST_LOOK_SECONDS, watch.pause * 2)
+        watch.due = now + watch.pause
         try:
-            await asyncio.sleep(grace)
-            while True:
-                try:
-                    if await self._settled(watch):
-                        return
-                except ServerError as error:
-                    facts = {"room": watch.room, "why": str(error)}
-                    log.warning("call not looked after", extra=facts)
-                await asyncio.sleep(pause)
-                if time.monotonic() - watch.since > HASTE_SECONDS:
-                    pause = min(LONGEST_LOOK_SECONDS, pause * 2)
-        finally:
-            del self._watches[watch.key.agent, watch.room]
+            if await self._settled(watch):
+                self._forget(watch)
+        except ServerError as error:
+            log.warning("call not looked after", extra={"room": watch.place[1], "why": str(error)})
+
+    def _forget(self, watch: Watch) -> None:
+        if self._watches.get(watch.place) is watch:
+            del self._watches[watch.place]
 
     async def _settled(self, watch: Watch) -> bool:
-        people = await self._room_service.people(watch.room)
-        agents = [who for who in people if is_agent(who)]
-        # A room may have other agents too: those are nobody's replacement.
-        agent = watch.key.agent
-        same = {who.identity for who in agents if agent_attributes.is_of(who.attributes, agent)}
-        if len(agents) == len(people) or same - watch.behind:
+        """Whether the call is over, or has an agent that is none of those left behind."""
+        agent, room = watch.place
+        people = await self._room_service.participants(room)
+        terminated, watch.terminated = watch.terminated, False
+        if not any(map(is_caller, people)):
             return True
-        if same:  # the one left behind is still there
-            return time.monotonic() - watch.since > HASTE_SECONDS
-        if any(
-            job.room == watch.room and job.key.agent == agent
-            for job in self._dispatcher.registry.running()
-        ):
-            return False  # one is on its way
-        ours = self._somebody_may_come(watch.key)
-        await self._room_service.dispatch(watch.room, watch.key.agent_name)
-        self._dispatcher.metrics.redispatches.labels(agent).inc()
-        self._dispatcher.events.publish("redispatch", agent=agent, room=watch.room)
-        log.warning("room dispatched again", extra={"room": watch.room, "agent": agent})
-        await self._arrival(watch.key, ours)
+        agents = [it for it in agents_of(room, people) if watch.may_replace(it)]
+        if any(not watch.is_behind(it) for it in agents):
+            return True
+        if agents:  # the one left behind is still there
+            # Had it left, the server would not list it: somebody wants it to go.
+            return terminated or time.monotonic() - watch.since > HASTE_SECONDS
+        if not self._dispatcher.on_its_way(agent, room) and self._may_try(watch):
+            await self._try(watch)
         return False
 
-    async def _arrival(self, key: Key, ours: bool) -> None:
-        """Give the new agent time; if it was another gateway's to send, end when we have one."""
-        until = time.monotonic() + ARRIVAL_SECONDS
-        while time.monotonic() < until and (  # noqa: ASYNC110
-            ours or not self._somebody_may_come(key)
-        ):
-            await asyncio.sleep(LOOK_SECONDS)
+    def _may_try(self, watch: Watch) -> bool:
+        """A new agent gets time; if it was another gateway's to send, only until we have one."""
+        if watch.tried is None or time.monotonic() - watch.tried > ARRIVAL_SECONDS:
+            return True
+        return not watch.ours and self._somebody_may_come(watch)
 
-    def _somebody_may_come(self, key: Key) -> bool:
-        _load, full = self._dispatcher.load(key)
+    async def _try(self, watch: Watch) -> None:
+        agent, room = watch.place
+        if watch.made:  # nobody came by it, or whoever did is dead
+            await self._room_service.delete_dispatch(watch.made, room)
+            watch.made = ""
+        if self._dispatcher.on_its_way(agent, room):  # meanwhile
+            return
+        watch.tried, watch.ours = time.monotonic(), self._somebody_may_come(watch)
+        with self._dispatcher.repeats.making(room) as made:
+            watch.made = await self._room_service.create_dispatch(watch.dispatch.request())
+            made(watch.made)
+        self._dispatcher.metrics.redispatches.labels(agent).inc()
+        self._dispatcher.events.publish("redispatch", agent=agent, room=room)
+        log.warning("room dispatched again", extra={"room": room, "agent": agent})
+
+    def _somebody_may_come(self, watch: Watch) -> bool:
+        _load, full = self._dispatcher.load(watch.dispatch.key)
         return not full

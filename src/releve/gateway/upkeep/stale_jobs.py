@@ -12,7 +12,8 @@ import logging
 import time
 
 from releve.gateway.dispatch.registry import Registry
-from releve.gateway.server.room_service import RoomService, ServerError
+from releve.gateway.server.errors import ServerError
+from releve.gateway.server.room_service import RoomService
 
 log = logging.getLogger(__name__)
 
@@ -47,5 +48,5 @@ class StaleJobs:
         there = {room.sid for room in rooms} | {room.name for room in rooms}
         for job in old:
             if (job.sid or job.room) not in there:
-                log.info("its room is gone", extra={"job": job.id, "room": job.room})
+                log.info("room of the job is gone", extra={"job": job.id, "room": job.room})
                 self._registry.end(job)

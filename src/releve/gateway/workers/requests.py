@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from livekit.protocol import agent as proto
 
-from releve.gateway.dispatch.registry import Registry
+from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.dispatch.worker import Link, Worker
 from releve.gateway.server.connection import ServerConnection
 
@@ -15,15 +15,15 @@ log = logging.getLogger(__name__)
 
 
 class WorkerRequests:
-    """Never raises: what the server does not hear costs the worker nothing but its wish."""
+    """Never raises: the worker stays connected when the server does not hear it."""
 
-    def __init__(self, upstreams: Sequence[ServerConnection], registry: Registry) -> None:
+    def __init__(self, upstreams: Sequence[ServerConnection], dispatcher: Dispatcher) -> None:
         self._dark = {
             (item.key.agent, item.key.only, item.key.kind): item
             for item in upstreams
             if item.key.only is not None
         }
-        self._registry = registry
+        self._dispatcher = dispatcher
 
     async def simulate(self, worker: Worker, message: proto.WorkerMessage) -> None:
         """Ask for a simulated job. The server sends it to whoever asks: by the dark key of the
@@ -32,14 +32,16 @@ class WorkerRequests:
         await self._pass(worker, message, [self._dark[key]])
 
     async def migrate(self, worker: Worker, message: proto.WorkerMessage) -> None:
-        """Tell that jobs are to move; those servers hear it that gave this worker jobs.
+        """A worker lists the jobs that it holds, as livekit-agents does from 1.4 on after every
+        registration; the server connections hear it by which they were assigned.
 
-        Others' jobs are not this worker's to give away.
+        Others' jobs are not told.
         """
+        self._dispatcher.jobs.report(worker, message.migrate_job.job_ids)
         own = [item for item in message.migrate_job.job_ids if item in worker.jobs]
         del message.migrate_job.job_ids[:]
         message.migrate_job.job_ids.extend(own)
-        held = [self._registry.jobs[job_id] for job_id in worker.jobs]
+        held = [self._dispatcher.registry.jobs[job_id] for job_id in worker.jobs]
         links = {id(job.upstream): job.upstream for job in held}
         await self._pass(worker, message, list(links.values()))
 

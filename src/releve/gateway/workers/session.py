@@ -30,6 +30,8 @@ MAX_REGISTRATION_BYTES = 1 << 12
 """It is kept for as long as the worker stays, and told to whoever asks for the state."""
 SEND_SECONDS = 1.0
 HANG_UP_SECONDS = 0.3
+BY_ITSELF = (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
+"""With such a code a worker ends its connection; without one it broke."""
 
 
 class ProtocolError(Exception):
@@ -133,7 +135,7 @@ class WorkerEndpoint:
                     raise ProtocolError("too many messages; send fewer than 1000 a second")
                 await self._receive(worker, proto.WorkerMessage.FromString(frame.data))
         finally:
-            presence.leave(worker)
+            presence.leave(worker, closed=socket.close_code in BY_ITSELF)
             self._changed()
 
     async def _register(
@@ -157,17 +159,23 @@ class WorkerEndpoint:
         info = self._upstream.info
         assert info is not None
         worker = Worker(
-            self._dispatcher.registry.next_id(self._colour),
+            "",
             agent,
             self._colour,
             SocketLink(socket, request),
             register,
             peer,
         )
+        presence = self._dispatcher.presence
+        worker.id = presence.id_for(worker)
         reply = proto.ServerMessage()
         reply.register.worker_id = worker.id
         reply.register.server_info.CopyFrom(info.server_info)
-        await worker.link.send(reply)
+        try:
+            await worker.link.send(reply)
+        except BaseException:
+            presence.not_back(worker)
+            raise
         return worker
 
     def _agent_of(self, register: proto.RegisterWorkerRequest) -> str:
@@ -186,7 +194,7 @@ class WorkerEndpoint:
         if kind == "availability":
             self._dispatcher.presence.heard(worker, message)
         elif kind == "update_job":
-            await self._dispatcher.update_job(worker, message)
+            await self._dispatcher.jobs.update(worker, message)
         elif kind == "update_worker":
             self._update(worker, message.update_worker)
         elif kind == "simulate_job":
