@@ -7,6 +7,9 @@ FAULT: none    echoes
        slow    echoes everything FAULT_SECONDS later
        deaf    says a tone of its own, and hears nobody
        fades   echoes, and from FAULT_SECONDS after it heard the caller says nothing more
+       talks   greets, and answers FAULT_SECONDS after the caller has spoken; tells its words, too
+       ignores greets, and never answers
+       forgets as `talks`, but from its second answer on it says its greeting
        strict  echoes a caller who brings what NEEDS says, and crashes at the sight of any other
        shuts   leaves as soon as it has come, without having said a word
 NEEDS: a map for `strict`: room (the beginning of its name), room_metadata, dispatch_metadata,
@@ -45,6 +48,35 @@ async def hum(source: rtc.AudioSource) -> None:
         await source.capture_frame(frame)
 
 
+GREETING = "hello I am here to answer you"
+TALKERS = ("talks", "ignores", "forgets")
+
+
+async def converse(ctx: JobContext, caller: rtc.Track, source: rtc.AudioSource) -> None:
+    """Greet, then say something after everything that the caller says."""
+    fault, seconds = wanted()["FAULT"], float(wanted().get("FAULT_SECONDS", "0.3"))
+    wave = 8000 * np.sin(2 * np.pi * 500 * np.arange(480) / 48_000)
+    frame = rtc.AudioFrame(wave.astype(np.int16).tobytes(), 48_000, 1, 480)
+
+    async def say(words: str) -> None:
+        for _ in range(80):
+            await source.capture_frame(frame)
+        await ctx.room.local_participant.send_text(words, topic="lk.transcription")
+
+    await say(GREETING)
+    answers, spoken, quiet = 0, 0, 0
+    async for event in rtc.AudioStream(caller, sample_rate=48_000, num_channels=1, capacity=50):
+        loud = np.abs(np.frombuffer(event.frame.data, np.int16)).max() > 1000
+        spoken, quiet = (spoken + 1, 0) if loud else (spoken, quiet + 1)
+        if spoken < 20 or quiet < 30:  # 200 ms of voice, and 300 ms of silence after it
+            continue
+        spoken, answers = 0, answers + 1
+        if fault == "ignores":
+            continue
+        await asyncio.sleep(seconds)
+        await say(GREETING if fault == "forgets" and answers > 1 else f"answer number {answers}")
+
+
 async def entrypoint(ctx: JobContext) -> None:
     faults = wanted()
     fault, seconds = faults["FAULT"], float(faults.get("FAULT_SECONDS", "0"))
@@ -80,7 +112,8 @@ async def entrypoint(ctx: JobContext) -> None:
 
     @ctx.room.on("track_subscribed")
     def hear(caller: rtc.Track, *_: object) -> None:
-        pumps.add(asyncio.create_task(pump(caller)))
+        talks = fault in TALKERS
+        pumps.add(asyncio.create_task(converse(ctx, caller, source) if talks else pump(caller)))
 
     await ctx.connect()
     if fault == "shuts":

@@ -51,9 +51,9 @@ def test_a_slower_green_fails_with_figure_and_limit() -> None:
 @pytest.mark.parametrize(
     ("blue", "green", "said"),
     [
-        (heard(150.0), heard(150.0, chirps=9), "18 round trips in 2 calls of green"),
-        (heard(150.0, calls=0), heard(150.0), "0 round trips in 0 calls of blue"),
-        (heard(150.0), heard(150.0, calls=1, chirps=40), "40 round trips in 1 calls of green"),
+        (heard(150.0), heard(150.0, chirps=9), "18 answers in 2 calls of green"),
+        (heard(150.0, calls=0), heard(150.0), "0 answers in 0 calls of blue"),
+        (heard(150.0), heard(150.0, calls=1, chirps=40), "40 answers in 1 calls of green"),
         (heard(150.0), heard(150.0 + MARGIN.limit), "green's RTT beyond blue's may be "),
     ],
 )

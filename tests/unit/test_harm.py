@@ -94,6 +94,62 @@ def test_calls_that_were_there_before_are_compared_with_the_minute_before_the_ru
     assert (found.p95_before_ms, found.p95_during_ms) == (150.0, 180.0)
 
 
+TALKS: Event = {"t": 0.0, "event": "started", "agent_kind": "talks"}
+
+
+def replies(first: int, last: int, ms: float, every: int = 20) -> list[Event]:
+    return [
+        {"t": at + 3.0, "event": "reply", "call": "a", "at": float(at), "ms": ms}
+        for at in range(first, last, every)
+    ]
+
+
+def talked(during: float = 1300.0, *more: Event) -> list[Event]:
+    over: Event = {"t": 90.0, "event": "before_over", "busy_share": 0.2}
+    return [TALKS, OPEN, *replies(5, 90, 1200.0), over, *replies(95, 200, during), *more]
+
+
+def talk_judged(events: list[Event]) -> tuple[str, str]:
+    answer, said = harm.answer(harm.of(events, 1.0, 210.0), GATES)
+    return answer, "; ".join(said)
+
+
+def packets(until: float, ms: float) -> Event:
+    return {"t": until, "event": "no_packets", "call": "a", "ms": ms}
+
+
+def test_an_agent_that_talks_is_judged_by_its_replies() -> None:
+    found = harm.of(talked(), 1.0, 210.0)
+    assert found is not None
+    assert (found.p95_before_ms, found.p95_during_ms) == (1200.0, 1300.0)
+    assert talk_judged(talked()) == ("pass", "")
+    answer, said = talk_judged(talked(2300.0))
+    assert answer == "fail"
+    assert "reply p95 of held calls beyond that before the run is 1100 ms" in said
+
+
+def test_an_agent_that_talks_is_judged_by_packets_and_not_by_silences() -> None:
+    assert talk_judged(talked(1300.0, silence(100.0, 2000.0)))[0] == "pass"
+    answer, said = talk_judged(talked(1300.0, packets(100.0, 1000.0)))
+    assert answer == "fail"
+    assert "longest time without packets of held calls that was not there before" in said
+    answer, said = talk_judged(talked(1300.0, packets(50.0, 1100.0), packets(100.0, 1200.0)))
+    assert answer == "inconclusive"
+    assert "without packets for 1100 ms before the run, too" in said
+
+
+def test_two_replies_before_a_run_are_no_answer() -> None:
+    few = [e for e in talked() if not (e["event"] == "reply" and e["at"] < 50)]
+    answer, said = talk_judged(few)
+    assert answer == "inconclusive"
+    assert "too few replies were heard" in said
+
+
+def test_of_an_agent_that_only_listens_there_is_nothing_to_notice() -> None:
+    listens: Event = {"t": 0.0, "event": "started", "agent_kind": "listens"}
+    assert judged([listens, OPEN, {"t": 30.0, "event": "before_over"}]) == ("pass", "")
+
+
 def test_nobody_on_the_line_is_for_the_gates_on_calls() -> None:
     assert harm.of([], 0.0, 10.0) is None
     assert harm.answer(None, GATES) == ("pass", [])

@@ -35,7 +35,42 @@ def test_a_quiet_run() -> None:
         "opened_during_run": 2,
         "without_agent": 0,
         "with_two_agents": 0,
+        "agent_kind": "echo",
+        "reply_p50_ms": None,
+        "reply_p95_ms": None,
+        "answered_fraction": None,
+        "greeted_again": 0,
+        "longest_without_packets_ms": 0.0,
+        "connection_losses": 0,
     }
+
+
+def test_of_an_agent_that_talks_replies_packets_and_a_lost_context_are_counted() -> None:
+    told = [
+        event(0, "started", agent_kind="talks"),
+        *held("a"),
+        event(5, "reply", "a", ms=9000.0, at=4.0),  # before the window
+        *(event(12 + k, "reply", "a", ms=1000.0 + k, at=11.0 + k) for k in range(8)),
+        event(20, "no_reply", "a", at=5.0),
+        event(21, "no_reply", "a", at=6.0),
+        event(22, "no_packets", "a", ms=1500.0),
+        event(23, "no_packets", "a", ms=700.0),
+        event(24, "greeted_again", "a"),
+        event(25, "reconnecting", "a"),
+        event(31, "greeted_again", "a"),  # after it
+    ]
+    summary = summarise(told, 10, 30)
+    assert summary["agent_kind"] == "talks"
+    assert summary["reply_p50_ms"] == 1003.5
+    assert summary["reply_p95_ms"] == pytest.approx(1006.65, abs=0.1)
+    assert summary["answered_fraction"] == 0.8
+    assert summary["longest_without_packets_ms"] == 1500.0
+    assert (summary["greeted_again"], summary["connection_losses"]) == (1, 1)
+
+
+def test_an_echos_reply_is_its_round_trip() -> None:
+    rtts = [event(12, "rtt", "a", ms=[100.0, 140.0], said=2)]
+    assert summarise([*held("a"), *rtts], 10, 30)["reply_p50_ms"] == 120.0
 
 
 def test_a_sentinel_dropped_and_joined_anew_is_one_sentinel_and_one_drop() -> None:
@@ -120,7 +155,9 @@ def test_any_record_is_summarised_within_its_bounds_in_any_order(
     opened = {e["call"] for e in events if e["event"] == "open"}
     assert 0 <= summary["sentinels"] <= len(opened)
     assert 0 <= summary["opened_during_run"] <= len(opened)
-    assert all(isinstance(value, int | float) and value >= 0 for value in summary.values())
+    figures = [value for value in summary.values() if isinstance(value, int | float)]
+    assert len(figures) == len(summary) - 4  # the kind, and what no reply was there to tell
+    assert all(value >= 0 for value in figures)
     shuffle.shuffle(events)
     assert summarise(events, since, until) == summary
 

@@ -236,7 +236,7 @@ def test_every_gate_is_a_row_with_figure_limit_and_evidence(tmp_path: Path) -> N
     markup = write(run).page.read_text()
     assert '<a href="evidence/probe-green-compare.json">compare · green</a>' in markup
     text = Page(markup).text
-    (gate,) = gates.of("compare")
+    gate = gates.of("compare")[0]
     row = f"{gate.metric} {gate.reason} compare · green 70 ms at most {gate.limit:g} ms failed"
     assert row in text
     assert "dropped no call may be cut by us calls 0 at most 0 holds" in text

@@ -102,4 +102,5 @@ def _harm(evidence: Evidence) -> Harm | None:
         bystander_p95_before_ms=found.p95_before_ms,
         during_ms=found.p95_during_ms,
         longest_new_silence_ms=found.new_silence_ms,
+        kind=found.kind,
     )

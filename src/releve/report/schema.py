@@ -51,12 +51,14 @@ class Harm(Part):
     """What callers would have noticed, measured on the held calls.
 
     Round trips at the 95th percentile before the run and in it; the longest silence of the run, 0
-    where one as long was there before. Null: too few chirps were heard.
+    where one as long was there before. Null: too few chirps were heard. Where `kind` is talks: the
+    times to replies, and times without packets.
     """
 
     bystander_p95_before_ms: Amount | None
     during_ms: Amount | None
     longest_new_silence_ms: Amount | None
+    kind: str = "echo"
 
 
 class Calls(Part):
@@ -72,6 +74,13 @@ class Calls(Part):
     opened_during_run: Count
     without_agent: Count
     with_two_agents: Count
+    agent_kind: str = "echo"
+    reply_p50_ms: Amount | None = None
+    reply_p95_ms: Amount | None = None
+    answered_fraction: Amount | None = None
+    greeted_again: Count = 0
+    longest_without_packets_ms: Amount | None = None
+    connection_losses: Count = 0
     held_why: str | None = None
     failure_rate_at_most: Amount | None = None
 

@@ -16,6 +16,7 @@ from releve.probe.caller.state_changes import Changes
 from releve.probe.media import signal, webrtc
 from releve.probe.media.audio import FRAME_MS as MIC_MS
 from releve.probe.media.audio import AudioSink, Microphone
+from releve.probe.media.speaker import Speaker
 
 CLOSE_SECONDS = 3.0
 
@@ -44,9 +45,10 @@ class Call:
 
     room: the SDK's, for whatever else a suite attends to. present: agents in the room now, by
     identity. seen: every agent that ever was in it. most_present: the most agents at one instant.
-    sinks: one per agent track heard, with the agent's identity. reconnecting: the SDK has lost the
-    server and is trying to come back; steady_since: when it last did. lost: why the connection
-    ended without us, or None.
+    tracks: the agents' audio tracks that we are subscribed to, with the agent's identity; sinks: of
+    those that are received frame by frame. subscribed: somebody is subscribed to our track.
+    reconnecting: the SDK has lost the server and is trying to come back; steady_since: when it last
+    did. lost: why the connection ended without us, or None.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Call:
         keep_seconds: float = 60.0,
         bed: bool = True,
         relay: bool = False,
+        sparing: bool = False,
         tell: EventListener = lambda event, **fields: None,
     ) -> None:
         """`frame_ms`: length of received frames; `keep_seconds`: how much of them is kept.
@@ -67,6 +70,8 @@ class Call:
         `mic_ms`: length of the frames that are sent.
         `bed`: the microphone sends a quiet tone all the time; people do not.
         `relay`: media by the server's TURN servers only.
+        `sparing`: only what we `speak` is sent, and frames are received only from `listen` to
+        `stop_listening`: it costs less to hold such a call for long.
         `tell` is called with "agent" and "agent_left" (identity), "two_agents" (identities) and
         "reconnecting" as they happen, with the fields of the sentinels' record.
         """
@@ -77,7 +82,9 @@ class Call:
         self.room = rtc.Room()
         self.present: dict[str, Agent] = {}
         self.seen: list[Agent] = []
+        self.tracks: list[tuple[str, rtc.RemoteAudioTrack]] = []
         self.sinks: list[tuple[str, AudioSink]] = []
+        self.subscribed = False
         self.most_present = 0
         self.reconnecting = False
         self.steady_since = 0.0
@@ -85,9 +92,9 @@ class Call:
         self.opened = self.connected = 0.0
         self._tell = tell
         self._frame_ms, self._mic_ms, self._keep_seconds = frame_ms, mic_ms, keep_seconds
-        self._bed, self._relay = bed, relay
+        self._bed, self._relay, self._sparing = bed, relay, sparing
         self._changed = Changes()
-        self._mic: Microphone | None = None
+        self._mic: Microphone | Speaker | None = None
         self._talking: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -112,9 +119,10 @@ class Call:
             for publication in participant.track_publications.values():
                 self._published(publication, participant)
         if talk:
-            self._mic = Microphone(self.bed_hertz if self._bed else None, self._mic_ms)
+            bed = self.bed_hertz if self._bed else None
+            self._mic = Speaker() if self._sparing else Microphone(bed, self._mic_ms)
             options = rtc.TrackPublishOptions(
-                source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False, red=False
+                source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=self._sparing, red=False
             )
             await self.room.local_participant.publish_track(self._mic.track, options)
             self._talking = asyncio.create_task(self._mic.run())
@@ -130,6 +138,17 @@ class Call:
         """Send any sound (48 kHz, 1.0 is loudest). Returns when its last sample is sent."""
         assert self._mic is not None, "a watcher cannot speak"
         return await self._mic.say(sound) + len(sound) / signal.RATE
+
+    def listen(self) -> None:
+        """Receive the frames of the agent's latest track from now on."""
+        for identity, track in self.tracks[-1:]:
+            self.sinks.append((identity, AudioSink(track, self._frame_ms, self._keep_seconds)))
+
+    async def stop_listening(self) -> None:
+        """Receive no frames any more; those that were kept are gone."""
+        sinks, self.sinks = self.sinks, []
+        for _, sink in sinks:
+            await sink.aclose()
 
     async def wait(self, holds: Callable[[], bool], seconds: float) -> bool:
         """Wait until `holds()` after some change of the call's state; False after `seconds`."""
@@ -153,8 +172,7 @@ class Call:
         if self._talking is not None:
             self._talking.cancel()
             await asyncio.wait([self._talking])
-        for _, sink in self.sinks:
-            await sink.aclose()
+        await self.stop_listening()
         if self._mic is not None:
             await self._mic.aclose()
         if self.room.isconnected():
@@ -170,6 +188,7 @@ class Call:
         room.on("track_published", self._published)
         room.on("track_unpublished", self._unpublished)
         room.on("track_subscribed", self._subscribed)
+        room.on("local_track_subscribed", self._heard_by_somebody)
         room.on("reconnecting", lambda: self._set_reconnecting(True))
         room.on("reconnected", lambda: self._set_reconnecting(False))
         room.on("disconnected", lambda why: self._lose(rtc.DisconnectReason.Name(why)))
@@ -216,10 +235,15 @@ class Call:
         participant: rtc.RemoteParticipant,
     ) -> None:
         if participant.identity in self.present and isinstance(track, rtc.RemoteAudioTrack):
-            sink = AudioSink(track, self._frame_ms, self._keep_seconds)
-            self.sinks.append((participant.identity, sink))
+            self.tracks.append((participant.identity, track))
+            if not self._sparing:
+                self.listen()
             self.present[participant.identity].heard = time.monotonic()
             self._changed.set()
+
+    def _heard_by_somebody(self, _track: rtc.Track) -> None:
+        self.subscribed = True
+        self._changed.set()
 
     def _set_reconnecting(self, reconnecting: bool) -> None:
         if reconnecting and not self.reconnecting:

@@ -19,12 +19,20 @@ def dropped(call: Call) -> str | None:
     """
     if call.lost is not None:
         return f"connection lost: {call.lost}"
-    if call.audible or _settling(call):
+    if call.audible or settling(call):
         return None
     return "the agent left, or its audio ended"
 
 
-def _settling(call: Call) -> bool:
+def left(call: Call) -> str | None:
+    """Why a call was dropped whose agent sends no audio, or None."""
+    if call.lost is not None:
+        return f"connection lost: {call.lost}"
+    return None if call.present or settling(call) else "the agent left"
+
+
+def settling(call: Call) -> bool:
+    """Whether the SDK reconnects, or has just done so."""
     return call.reconnecting or time.monotonic() - call.steady_since < GRACE_SECONDS
 
 
@@ -33,6 +41,6 @@ def no_echo(call: Call, listener: Listener) -> str | None:
 
     A crashed agent stays in the room for some 20 s, until the server removes it.
     """
-    if _settling(call) or listener.seconds_without_echo() < NO_ECHO_SECONDS:
+    if settling(call) or listener.seconds_without_echo() < NO_ECHO_SECONDS:
         return None
     return f"nothing came back for {NO_ECHO_SECONDS:.0f} s"

@@ -19,14 +19,17 @@ from releve.probe.cli.options import (
     Limits,
     Name,
     Out,
+    Sentence,
     Url,
     environment,
     gates_of,
     judge,
+    sentence_of,
     server_at,
     tell,
 )
 from releve.probe.host import container_memory
+from releve.probe.host.capacity import CALLS_SHARE
 from releve.probe.judgement import gates
 from releve.probe.judgement import harm as harms
 from releve.probe.judgement import record as records
@@ -112,16 +115,44 @@ def hold(
     moments: Annotated[
         Path | None, typer.Option(help="a file: each new id in it opens new rooms in a burst")
     ] = None,
+    kind: Annotated[str, typer.Option(help="of the agent: echo, talks or listens")] = "echo",
+    sentence: Sentence = None,
+    turn_seconds: Annotated[
+        float, typer.Option(min=5, help="between two sentences of a call to one that talks")
+    ] = 20.0,
+    most_turns: Annotated[
+        int | None, typer.Option(min=0, help="no more sentences than these, of all held calls")
+    ] = None,
+    most_rooms: Annotated[int | None, typer.Option(min=0, help="no more new rooms")] = None,
+    share: Annotated[
+        float, typer.Option(min=0.01, max=1, help="of the host's processors, for held calls")
+    ] = CALLS_SHARE,
 ) -> None:
     """Hold calls and open new rooms until SIGTERM, and record their events."""
     from releve.probe.caller.join import ServerError
     from releve.probe.suites import hold as hold_suite
+    from releve.probe.suites.held import kinds
+    from releve.probe.suites.held.plan import Plan
 
     if calls != "auto" and not (calls.isascii() and calls.isdigit() and int(calls) <= 20):
         raise environment(f"--calls {calls}: a number from 0 to 20, or auto")
     held = None if calls == "auto" else int(calls)
     server = server_at(url, keys_file, agent_name, caller)
-    plan = hold_suite.Plan(held, every, arrival_seconds, max_seconds, before_seconds, moments)
+    if kind not in kinds.KINDS:
+        raise environment(f"--kind {kind}: one of {', '.join(kinds.KINDS)}")
+    said = sentence_of(sentence) if kind == "talks" else None
+    plan = Plan(
+        held,
+        every,
+        arrival_seconds,
+        max_seconds,
+        before_seconds,
+        moments,
+        kinds.Manner(kind, said, turn_seconds),
+        most_turns,
+        most_rooms,
+        share,
+    )
     try:
         asyncio.run(hold_suite.run(server, record, plan, tell))
     except ServerError as error:
@@ -149,9 +180,10 @@ def calls(
         raise environment(f"--record {record_file}: {error}") from error
     until = max((event["t"] for event in events), default=since)
     found = records.summarise(events, since, until)
+    judges = gates.for_kind(gates_of("calls", limit), found["agent_kind"])
     harmed = harms.of(events, since, until)
     typer.echo(json.dumps(found | {"harm": asdict(harmed) if harmed else None}))
-    said = gates.failures(gates_of("calls", limit), dict(found))  # type: ignore[arg-type]
+    said = gates.failures(judges, dict(found))  # type: ignore[arg-type]
     answer, noticed = harms.answer(harmed, gates_of("harm", harm_limit))
     if said or answer == "fail":
         said += noticed if answer == "fail" else []

@@ -6,12 +6,12 @@ Suites that judge an agent; calls.py has the commands about calls that are held.
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from releve.probe.cli import budget as cli_budget
 from releve.probe.cli import calls as cli_calls
 from releve.probe.cli.options import (
     AgentName,
@@ -21,12 +21,15 @@ from releve.probe.cli.options import (
     Limits,
     Name,
     Out,
+    Sentence,
     Url,
     environment,
     gates_of,
     judge,
+    sentence_of,
     server_at,
 )
+from releve.probe.judgement import gates
 
 app = typer.Typer(
     help="Synthetic calls that measure what a caller hears.",
@@ -34,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 cli_calls.add_to(app)
+cli_budget.add_to(app)
 
 
 @app.command()
@@ -142,9 +146,7 @@ def conversation(
     agent_name: AgentName = None,
     caller: Caller = None,
     calls: Annotated[int, typer.Option(min=1, max=20, help="calls one after the other")] = 2,
-    sentence: Annotated[
-        Path | None, typer.Option(help="WAV of 16-bit samples; without it `let us begin`")
-    ] = None,
+    sentence: Sentence = None,
     expect: Annotated[
         list[str] | None, typer.Option(help="words a reply must have; may be repeated")
     ] = None,
@@ -156,11 +158,7 @@ def conversation(
 
     judges = gates_of("conversation", limit)
     server = server_at(url, keys_file, agent_name, caller)
-    with resources.as_file(resources.files("releve.probe.suites") / "let-us-begin.wav") as ours:
-        try:
-            samples = suite.load(sentence or ours)
-        except suite.SentenceError as error:
-            raise environment(f"--sentence {error}") from error
+    samples = sentence_of(sentence)
     run = suite.run(server, name, colour, judges, samples, calls=calls, expect=expect or ())
     judge(run, out)
 
@@ -176,12 +174,46 @@ def compare(
     caller: Caller = None,
     calls: Annotated[int, typer.Option(min=2, max=10, help="of each colour")] = 2,
     chirps: Annotated[int, typer.Option(min=10, max=120, help="per call")] = 20,
+    talks: Annotated[
+        bool, typer.Option("--talks", help="by the times to replies, of agents that talk")
+    ] = False,
+    turns: Annotated[int, typer.Option(min=3, max=20, help="per call, where they talk")] = 3,
+    sentence: Sentence = None,
     limit: Limits = None,
     out: Out = None,
 ) -> None:
     """Call two colours in the same seconds: proven no slower than the other, else exit 1 or 3."""
     from releve.probe.suites import compare as suite
 
-    (gate,) = gates_of("compare", limit)
+    judges = gates_of("compare", limit)
+    (gate,) = gates.for_kind(judges, "talks" if talks else "echo")
     server, other = (server_at(url, keys_file, who, caller) for who in (agent_name, beside))
-    judge(suite.run(server, other, name, colour, gate, calls=calls, chirps=chirps), out)
+    if talks:
+        said = sentence_of(sentence)
+        run = suite.run_talking(server, other, name, colour, gate, said, calls=calls, turns=turns)
+    else:
+        run = suite.run(server, other, name, colour, gate, calls=calls, chirps=chirps)
+    judge(run, out)
+
+
+@app.command()
+def kind(
+    url: Url,
+    keys_file: KeysFile,
+    name: Name,
+    colour: Colour,
+    agent_name: AgentName = None,
+    caller: Caller = None,
+    sentence: Sentence = None,
+    expect: Annotated[
+        str | None, typer.Option(help="fail when it is another: echo, talks or listens")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Find out by one call what an agent is: it echoes, talks, only listens, or needs something."""
+    from releve.probe.suites import kind as suite
+
+    if expect not in (None, *suite.KINDS):
+        raise environment(f"--expect {expect}: one of {', '.join(suite.KINDS)}")
+    server = server_at(url, keys_file, agent_name, caller)
+    judge(suite.run(server, name, colour, sentence_of(sentence), expect=expect), out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +16,7 @@ from releve.probe.judgement import gates
 
 if TYPE_CHECKING:  # importing the SDK costs a CPU second, and not every command makes calls
     from releve.probe.caller.join import Server
+    from releve.probe.media.signal import Samples
 
 INCONCLUSIVE = 3  # exit code: the gate has no answer, neither pass nor fail
 
@@ -32,6 +34,9 @@ Out = Annotated[Path | None, typer.Option(help="write the probe object here")]
 Caller = Annotated[
     Path | None,
     typer.Option(help="YAML: how our calls look, as agents may need (docs/agents.md)"),
+]
+Sentence = Annotated[
+    Path | None, typer.Option(help="WAV of 16-bit samples; without it `let us begin`")
 ]
 KeysFile = Annotated[Path, typer.Option(help="YAML `<api key>: <api secret>`, mode 0600")]
 
@@ -98,6 +103,17 @@ def server_at(
         raise environment(str(error)) from error
     except profile.ProfileError as error:
         raise environment(f"--caller {error}") from error
+
+
+def sentence_of(path: Path | None) -> Samples:
+    """What is said to agents that talk: a WAV, or `let us begin`."""
+    from releve.probe.suites import conversation
+
+    with resources.as_file(resources.files("releve.probe.suites") / "let-us-begin.wav") as ours:
+        try:
+            return conversation.load(path or ours)
+        except conversation.SentenceError as error:
+            raise environment(f"--sentence {error}") from error
 
 
 def tell(sentence: str) -> None:

@@ -29,21 +29,24 @@ class Sizing:
     why: str
 
 
-def held_calls(cores: int, before: float, with_one: float, own: float) -> Sizing:
+def held_calls(
+    cores: int, before: float, with_one: float, own: float, share: float = CALLS_SHARE
+) -> Sizing:
     """How many calls to hold: from the cores that were busy before the first one, and with it.
 
     `own`: what this caller's process took of them. Others come and go, so it is a lower bound: an
-    agent and the server take at least twice as much (bench/weight.py).
+    agent and the server take at least twice as much (bench/weight.py). `share`: of the processors,
+    for all of them.
     """
     cost = max(with_one - before, 3 * own, 0.01)
-    by_share = int(CALLS_SHARE * cores / cost)
+    by_share = int(share * cores / cost)
     by_busy = (
         1 + int((BUSY_SHARE * cores - with_one) / cost) if with_one < BUSY_SHARE * cores else 1
     )
     calls = max(1, min(MOST_CALLS, by_share, by_busy))
     why = (
         f"one call takes {cost:.2f} of {cores} cores, {with_one:.2f} are busy with it; held calls "
-        f"get {CALLS_SHARE:.0%} of the cores, on a host that is at most {BUSY_SHARE:.0%} busy"
+        f"get {share:.0%} of the cores, on a host that is at most {BUSY_SHARE:.0%} busy"
     )
     return Sizing(calls, round(cost, 3), round(with_one, 3), why)
 

@@ -24,7 +24,8 @@ _HOLDS: Mapping[Comparison, Callable[[float, float], bool]] = {
 class Gate:
     """One condition: `metric` compared with `limit`; `reason` tells why the limit is there.
 
-    `key` is the gate's name in a report's "gate" object; `unit` follows figures in sentences.
+    `key` is the gate's name in a report's "gate" object; `unit` follows figures in sentences;
+    `kinds`: of agents that it is for (echo, talks, listens), all of them where it names none.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Gate:
     limit: float
     reason: str
     unit: str = ""
+    kinds: tuple[str, ...] = ()
 
     def judged(self, metrics: Mapping[str, float | None]) -> dict[str, object]:
         """The gate as a report shows it: what it asks for, the figure, and whether it held."""
@@ -62,6 +64,11 @@ class Gate:
 def failures(gates: Iterable[Gate], metrics: Mapping[str, float | None]) -> list[str]:
     """The sentences of every gate that does not hold, in order."""
     return [said for gate in gates if (said := gate.failure(metrics)) is not None]
+
+
+def for_kind(gates: Iterable[Gate], kind: str) -> list[Gate]:
+    """Those that judge agents of a kind."""
+    return [gate for gate in gates if kind in gate.kinds or not gate.kinds]
 
 
 def _figure(value: float) -> str:

@@ -6,19 +6,23 @@ stays in a call's jitter buffers for some twenty seconds, so the whole run is on
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
 
 from releve.probe.judgement import gates
 from releve.probe.judgement.gates import Gate
-from releve.probe.judgement.record import Event
+from releve.probe.judgement.record import Event, kind_of
 
-BEFORE_SECONDS = 60.0
+# By what an agent does: how much of the time before is compared, and the fewest answers of either.
+BEFORE_SECONDS: Mapping[str, float] = {"echo": 60.0, "talks": 600.0, "listens": 60.0}
 LEAST_CHIRPS = 10
+LEAST_REPLIES = 3  # each costs the agent's owner a turn
 BUSY_BEFORE = 0.5  # of the host's processors: what came later may as well be the neighbours'
 RTT_RISE = "RTT p95 of held calls beyond that before the run"
 NEW_SILENCE = "longest silence of held calls that was not there before"
+REPLY_RISE = "reply p95 of held calls beyond that before the run"
+NEW_GAP = "longest time without packets of held calls that was not there before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class Harm:
 
     None: fewer than LEAST_CHIRPS were heard. The new silence is the longest of the run, or 0 where
     one as long was there before. busy_before: part of the host's processors busy before the run.
+    Of agents that talk: times to their replies (LEAST_REPLIES), and times without packets.
     """
 
     p95_before_ms: float | None
@@ -34,12 +39,15 @@ class Harm:
     silence_before_ms: float
     new_silence_ms: float
     busy_before: float | None = None
+    kind: str = "echo"
 
     @property
     def metrics(self) -> dict[str, float | None]:
         """The figures by their names in gates.yaml."""
         known = self.p95_before_ms is not None and self.p95_during_ms is not None
         rise = (self.p95_during_ms or 0) - (self.p95_before_ms or 0) if known else None
+        if self.kind == "talks":
+            return {REPLY_RISE: rise, NEW_GAP: self.new_silence_ms}
         return {RTT_RISE: rise, NEW_SILENCE: self.new_silence_ms}
 
 
@@ -54,14 +62,19 @@ def of(events: Iterable[Event], since: float, until: float) -> Harm | None:
     alone = [event["t"] for event in ordered if event["event"] == "before_over"]
     begins = next((at for at in alone if since <= at <= until), since)
     busy = [e.get("busy_share") for e in ordered if e["event"] == "before_over" and e["t"] <= until]
-    earlier = _silence(ordered, begins - BEFORE_SECONDS, begins)
-    longest = _silence(ordered, begins, until)
+    kind = kind_of(ordered)
+    before = begins - BEFORE_SECONDS[kind]
+    least = LEAST_REPLIES if kind == "talks" else LEAST_CHIRPS
+    silence = "no_packets" if kind == "talks" else "silence"
+    earlier = _silence(ordered, silence, before, begins)
+    longest = _silence(ordered, silence, begins, until)
     return Harm(
-        _p95(_rtts(ordered, begins - BEFORE_SECONDS, begins)),
-        _p95(_rtts(ordered, begins, until)),
+        _p95(_answers(ordered, before, begins), least),
+        _p95(_answers(ordered, begins, until), least),
         earlier,
         longest if longest > earlier else 0.0,
         busy[-1] if busy else None,
+        kind,
     )
 
 
@@ -73,14 +86,18 @@ def answer(harm: Harm | None, judges: Sequence[Gate]) -> tuple[str, list[str]]:
     """
     if harm is None:
         return "pass", []  # nobody was on the line: the gates on calls say so
+    judges = gates.for_kind(judges, harm.kind)  # of an agent that only listens nothing is heard
     said = gates.failures(judges, harm.metrics)
     if not said:
         return "pass", []
-    limit = next((gate.limit for gate in judges if gate.metric == NEW_SILENCE), float("inf"))
+    of_silences = (gate.limit for gate in judges if gate.metric in (NEW_SILENCE, NEW_GAP))
+    limit = next(of_silences, float("inf"))
     if harm.p95_before_ms is None or harm.p95_during_ms is None:
-        unsure = "too few chirps were heard, before the run or in it"
+        what = "replies" if harm.kind == "talks" else "chirps"
+        unsure = f"too few {what} were heard, before the run or in it"
     elif harm.silence_before_ms >= limit:
-        unsure = f"held calls were silent for {harm.silence_before_ms:.0f} ms before the run, too"
+        how = "without packets" if harm.kind == "talks" else "silent"
+        unsure = f"held calls were {how} for {harm.silence_before_ms:.0f} ms before the run, too"
     elif harm.busy_before is not None and harm.busy_before >= BUSY_BEFORE:
         unsure = f"the host was {harm.busy_before:.0%} busy before the run"
     else:
@@ -88,23 +105,26 @@ def answer(harm: Harm | None, judges: Sequence[Gate]) -> tuple[str, list[str]]:
     return "inconclusive", [unsure, *said]
 
 
-def _rtts(events: Iterable[Event], since: float, until: float) -> list[float]:
-    """Of chirps that were said in the window."""
+def _answers(events: Iterable[Event], since: float, until: float) -> list[float]:
+    """Round trips and reply times, of what was said in the window."""
     found: list[float] = []
     for event in events:
-        if event["event"] == "rtt" and since <= float(event.get("at") or event["t"]) < until:
-            found += event["ms"]
+        if (
+            event["event"] in ("rtt", "reply")
+            and since <= float(event.get("at") or event["t"]) < until
+        ):
+            found += event["ms"] if event["event"] == "rtt" else [event["ms"]]
     return found
 
 
-def _silence(events: Iterable[Event], since: float, until: float) -> float:
-    """The longest silence that began in the window."""
-    told = (event for event in events if event["event"] == "silence")
+def _silence(events: Iterable[Event], name: str, since: float, until: float) -> float:
+    """The longest of the events of that name that began in the window."""
+    told = (event for event in events if event["event"] == name)
     began = [(event["t"] - event["ms"] / 1000, float(event["ms"])) for event in told]
     return max((ms for at, ms in began if since <= at < until), default=0.0)
 
 
-def _p95(values: Sequence[float]) -> float | None:
-    if len(values) < LEAST_CHIRPS:
+def _p95(values: Sequence[float], least: int) -> float | None:
+    if len(values) < least:
         return None
     return round(quantiles(values, n=20, method="inclusive")[-1], 1)

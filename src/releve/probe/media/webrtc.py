@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,39 @@ async def received(track: rtc.RemoteAudioTrack) -> Statistics | None:
                 played.total_samples_received,
                 played.concealed_samples,
                 played.concealment_events,
+            )
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A remote track's audio at one instant, `at` (monotonic seconds, as `last` is).
+
+    packets: received since the track was subscribed; last: when the latest of them was, None before
+    the first. energy: of what was decoded, in so many seconds; its growth tells loudness.
+    """
+
+    at: float
+    packets: int
+    last: float | None
+    energy: float
+    seconds: float
+
+
+async def flow(track: rtc.RemoteAudioTrack) -> Flow | None:
+    """What has come of a track so far; None when WebRTC does not tell."""
+    for entry in await _ask(track):
+        if entry.WhichOneof("stats") == "inbound_rtp":
+            packets, played = entry.inbound_rtp.received, entry.inbound_rtp.inbound
+            now, wall = time.monotonic(), time.time()
+            told = played.last_packet_received_timestamp  # of the wall clock, in milliseconds
+            last = min(now, now - wall + told / 1000) if told else None
+            return Flow(
+                now,
+                packets.packets_received,
+                last,
+                played.total_audio_energy,
+                played.total_samples_duration,
             )
     return None
 

@@ -18,6 +18,8 @@ from releve.probe.caller.state_changes import Changes, unless
 from releve.probe.host import capacity
 
 BURST_ROOMS = 3
+MOMENTS = 4  # of a run: adoption, canary, flip, and the way back
+RESERVED = MOMENTS * BURST_ROOMS
 LOOK_SECONDS = 0.1  # between looks at the file
 CROWD_SECONDS = 2.0  # how much longer a room waits while the host's CPUs are overloaded
 COST_SECONDS = 3.0  # the cost of a room is measured for this long
@@ -33,11 +35,14 @@ class Arrivals:
         open_room: Callable[[], Coroutine[Any, Any, None]],
         stopping: asyncio.Event,
         write: Callable[..., None],
+        most: int | None = None,
     ) -> None:
+        """No more rooms than `most`; RESERVED of them are for bursts."""
         self._every, self._moments, self._open = every, moments, open_room
         self._stopping, self._write = stopping, write
         self._due = 0
         self._moment = ""
+        self._left = most
         self._changed = Changes()
         self._cost: float | None = None
         self._cores = os.cpu_count() or 1
@@ -49,6 +54,16 @@ class Arrivals:
         busy = capacity.CpuMeter()
         try:
             while not self._stopping.is_set():
+                if self._left == 0:
+                    self._write("budget_spent", what="rooms")
+                    if self._due:
+                        self._write("moment_over", id=self._moment)
+                    await self._stopping.wait()
+                    break
+                if self._left is not None and not self._due and self._left <= RESERVED:
+                    await self._changed.until(self._wanted, self._every)
+                    continue
+                self._left = self._left and self._left - 1
                 burst, base = self._due > 0, busy.cores()
                 self._due = max(0, self._due - 1)
                 cost = capacity.ROOM_CORE_SECONDS if self._cost is None else self._cost
@@ -85,6 +100,9 @@ class Arrivals:
             if now not in (self._moment, ""):
                 self._moment = now
                 self._write("moment", id=now)
+                if self._left == 0:  # no room is left to wait for
+                    self._write("moment_over", id=now)
+                    continue
                 self._due = BURST_ROOMS
                 self._changed.set()
 

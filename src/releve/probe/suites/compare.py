@@ -22,16 +22,18 @@ import numpy as np
 from releve.probe.caller.concurrently import run_all
 from releve.probe.caller.join import Server
 from releve.probe.host.own_cost import OwnCostMeter
-from releve.probe.judgement import verdict
+from releve.probe.judgement import statistics, verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.judgement.statistics import LEAST_FOR_P95
+from releve.probe.media import signal
 from releve.probe.media.echo_search import CallAudio
-from releve.probe.suites import callers
+from releve.probe.suites import callers, conversation
 from releve.probe.suites.callers import Callers
 from releve.probe.suites.echo import SETTLE_SECONDS
 
 ERROR = 0.05  # how often chance alone may prove either
 LEAST_CALLS = 2
+LEAST_REPLIES = 6  # of each colour: each costs its owner a turn
 
 Answer = Literal["pass", "fail", "inconclusive"]
 
@@ -89,6 +91,48 @@ async def run(
     return probe_object(name, colour, blue, green, gate) | {"cost": meter.read(2)}
 
 
+async def run_talking(
+    server: Server,
+    beside: Server,
+    name: str,
+    colour: str,
+    gate: Gate,
+    sentence: signal.Samples,
+    *,
+    calls: int,
+    turns: int,
+) -> dict[str, Any]:
+    """As `run`, with agents that talk: the times to their replies, `turns` a call."""
+    blue, green, meter = ColourResult([]), ColourResult([]), OwnCostMeter()
+    for _ in range(calls):
+        both = (blue, green)
+        said = await run_all(
+            conversation.reply_times(each, "compare", sentence, turns) for each in (beside, server)
+        )
+        for all_of, (replies, failure) in zip(both, said, strict=True):
+            all_of.rtts_ms.append(replies)
+            all_of.sent += turns
+            all_of.failures += [failure] if failure else []
+        if blue.failures or green.failures:
+            break
+    found = probe_object(name, colour, blue, green, gate, LEAST_REPLIES)
+    # Not as round trips: the report would draw them among those of chirps.
+    compared = found["compared"] | {"rtt_ms": None, "seconds": _seconds(blue), "calls": []}
+    return found | {
+        "rtt_ms": None,
+        "rtt_p95_interval_ms": None,
+        "seconds": _seconds(green),
+        "compared": compared,
+        "calls": [],
+        "cost": meter.read(2),
+    }
+
+
+def _seconds(who: ColourResult) -> dict[str, Any]:
+    replies = statistics.spread([ms / 1000 for ms in who.all_ms])
+    return {} if replies is None else {"reply": replies}
+
+
 async def _side_by_side(beside: Server, server: Server, chirps: int) -> list[ColourResult]:
     """One call to each."""
     both = [Callers(each, "compare", chirps) for each in (beside, server)]
@@ -109,13 +153,19 @@ async def _heard(who: Callers, said: list[CallAudio], failures: list[str]) -> Co
 
 
 def probe_object(
-    name: str, colour: str, blue: ColourResult, green: ColourResult, gate: Gate
+    name: str,
+    colour: str,
+    blue: ColourResult,
+    green: ColourResult,
+    gate: Gate,
+    least: int = LEAST_FOR_P95,
 ) -> dict[str, Any]:
     """Judge green by blue: pure, from what was heard to the probe object, which is green's.
 
-    Blue's part of it is under "compared", unjudged.
+    Blue's part of it is under "compared", unjudged. `least`: answers of each colour without which
+    there is not enough data.
     """
-    judged = judge(blue, green, gate)
+    judged = judge(blue, green, gate, least)
     proven = None if judged.answer == "inconclusive" else judged.slower_ms
     probe = verdict.of(
         name,
@@ -136,14 +186,16 @@ def probe_object(
     return probe | {"compared": compared, "calls": [{"rtts_ms": rtts} for rtts in green.rtts_ms]}
 
 
-def judge(blue: ColourResult, green: ColourResult, gate: Gate) -> Verdict:
+def judge(
+    blue: ColourResult, green: ColourResult, gate: Gate, least: int = LEAST_FOR_P95
+) -> Verdict:
     """Judge green against blue by the gate, whose limit is the margin in milliseconds. Pure."""
     for colour, heard in (("blue", blue), ("green", green)):
         calls = sum(bool(rtts) for rtts in heard.rtts_ms)
-        if calls < LEAST_CALLS or len(heard.all_ms) < LEAST_FOR_P95:
+        if calls < LEAST_CALLS or len(heard.all_ms) < least:
             few = (
-                f"{len(heard.all_ms)} round trips in {calls} calls of {colour}, "
-                f"at least {LEAST_FOR_P95} in {LEAST_CALLS} are needed"
+                f"{len(heard.all_ms)} answers in {calls} calls of {colour}, "
+                f"at least {least} in {LEAST_CALLS} are needed"
             )
             why = [few, *(blue.failures if heard is blue else [])]  # green's are told anyway
             return Verdict("inconclusive", "; ".join(why))

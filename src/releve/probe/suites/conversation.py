@@ -150,14 +150,14 @@ async def _talk(
         greeted = await first_voice(call, call.opened, GREETING_SECONDS)
         if greeted is not None:
             talk.greeting_s = round(greeted - call.opened, 3)
-            await _pause(call, greeted)
+            await pause(call, greeted)
         ended = await call.speak(sentence)
         replied = await first_voice(call, ended, ended - time.monotonic() + REPLY_SECONDS)
         if replied is None:
             talk.failure = f"no reply in {call.room_name} within {REPLY_SECONDS:.0f} s"
         else:
             talk.reply_s = round(replied - ended, 3)
-            await _pause(call, replied)
+            await pause(call, replied)
             await _read(talk, call, transcripts, ended, expect)
         _judge_agents(talk, call)
     except ServerError as error:
@@ -166,6 +166,37 @@ async def _talk(
         await transcripts.aclose()
         await call.close()
     return talk
+
+
+async def reply_times(
+    server: Server, suite: str, sentence: signal.Samples, turns: int
+) -> tuple[list[float], str | None]:
+    """Say the sentence `turns` times in one call: milliseconds to each reply, what went wrong.
+
+    None is said after one without a reply. Raises ServerError.
+    """
+    call = Call(server, server.new_room(suite), bed=False)
+    replies: list[float] = []
+    try:
+        await call.open()
+        await call.wait(lambda: bool(call.sinks or call.lost), AGENT_SECONDS)
+        if not call.sinks:
+            return [], call.lost or f"no agent's audio in {call.room_name}"
+        heard = await first_voice(call, call.opened, GREETING_SECONDS)
+        for _ in range(turns):
+            if heard is not None:
+                await pause(call, heard)
+            ended = await call.speak(sentence)
+            heard = await first_voice(call, ended, ended - time.monotonic() + REPLY_SECONDS)
+            if heard is None:
+                why = call.lost or f"no reply within {REPLY_SECONDS:.0f} s"
+                return replies, f"{call.room_name}: {why}, after {len(replies)} replies"
+            replies.append(round(1000 * (heard - ended), 1))
+        if call.most_present > 1:
+            return replies, f"{call.most_present} agents in {call.room_name}, exactly one is wanted"
+    finally:
+        await call.close()
+    return replies, None
 
 
 def _judge_agents(talk: ConversationResult, call: Call) -> None:
@@ -210,7 +241,7 @@ async def first_voice(call: Call, since: float, seconds: float) -> float | None:
     return None
 
 
-async def _pause(call: Call, since: float) -> None:
+async def pause(call: Call, since: float) -> None:
     """Wait until the voice heard since then has been silent for PAUSE."""
     deadline = time.monotonic() + TALK_SECONDS
     while time.monotonic() < deadline and call.lost is None:

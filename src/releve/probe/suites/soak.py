@@ -19,6 +19,7 @@ from releve.probe.host.own_cost import OwnCostMeter
 from releve.probe.judgement import record, statistics, verdict
 from releve.probe.judgement.gates import Gate
 from releve.probe.suites import hold
+from releve.probe.suites.held.plan import Plan as HoldPlan
 
 WEIGH_SECONDS = 2.0
 MEMORY = "growth of the agent's memory, lower end of its 95 % interval"  # a gate's metric
@@ -59,7 +60,7 @@ async def run(
         else None
     )
     try:
-        await hold.run(server, path, hold.Plan(plan.calls, None, 0.0, plan.seconds), tell)
+        await hold.run(server, path, HoldPlan(plan.calls, None, 0.0, plan.seconds), tell)
     finally:
         if weighing is not None:
             weighing.cancel()

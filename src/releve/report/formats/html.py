@@ -95,7 +95,7 @@ def _gate_rows(report: Report) -> list[GateRow]:
     ]
     if report.calls is not None:
         metrics = report.calls.model_dump()
-        for gate in gates.of("calls"):
+        for gate in gates.for_kind(gates.of("calls"), report.calls.agent_kind):
             judged = Gate.model_validate(gate.judged(metrics))
             rows.append(GateRow("calls", judged, "evidence/sentinels.jsonl"))
     return rows

@@ -43,7 +43,7 @@ def calls_line(calls: Calls | None) -> str:
         f"{calls.dropped} of {calls.sentinels} dropped · {calls.opened_during_run} opened: "
         f"{calls.without_agent} without agent, {calls.with_two_agents} with two agents"
         f"{_sure(calls)} · "
-        f"{words.silence(calls.longest_silence_ms)}"
+        f"{words.heard(calls)}"
     )
 
 

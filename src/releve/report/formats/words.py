@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from releve.report.schema import Compared, Direction, Drift, Harm, Load, Probe
+from releve.report.schema import Calls, Compared, Direction, Drift, Harm, Load, Probe
 
 NOTHING = "–"
 
@@ -39,14 +39,35 @@ def silence(value: float | None) -> str:
     return f"longest silence {ms(value)}" if value else "no silence over 300 ms"
 
 
+def heard(calls: Calls) -> str:
+    """What the held calls heard, by what their agent does."""
+    if calls.agent_kind == "talks":
+        gap = calls.longest_without_packets_ms
+        return f"replies p50 {ms(calls.reply_p50_ms)}, p95 {ms(calls.reply_p95_ms)} · " + (
+            f"longest time without packets {ms(gap)}" if gap else "no gap in packets over 600 ms"
+        )
+    return silence(None if calls.agent_kind == "listens" else calls.longest_silence_ms)
+
+
 def harm(found: Harm | None) -> str:
     """What callers would have noticed."""
     if found is None:
         return NOTHING
     before, during = ms(found.bystander_p95_before_ms), ms(found.during_ms)
-    new = found.longest_new_silence_ms
-    silences = f"a new silence of {ms(new)}" if new else "no new silence over 300 ms"
-    return f"RTT p95 {before} before, {during} during · {silences}"
+    return f"{answer(found)} {before} before, {during} during · {new_silence(found)}"
+
+
+def answer(found: Harm) -> str:
+    """What is timed: an echo's round trip, or the reply of an agent that talks."""
+    return "reply p95" if found.kind == "talks" else "RTT p95"
+
+
+def new_silence(found: Harm) -> str:
+    """What was not there before the run; the sentinels write down from 300 ms on, or 600."""
+    new, talks = found.longest_new_silence_ms, found.kind == "talks"
+    if not new:
+        return f"no new {'gap in packets over 600' if talks else 'silence over 300'} ms"
+    return f"a new {'gap in packets' if talks else 'silence'} of {ms(new)}"
 
 
 def size(value: int | None) -> str:
