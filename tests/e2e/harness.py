@@ -53,7 +53,7 @@ SETTINGS: dict[str, Any] = {
         "valid_fraction_min": 0.5,
         "tries_max": 3,
     },
-    "sentinels_limits": {"silence_ms_max": 30000},
+    "sentinels_limits": {"silence_ms_max": 30000, "without_packets_ms_max": 30000},
     "sentinels_harm_limits": {"rtt_p95_rise_ms_max": 30000, "new_silence_ms_max": 30000},
     "sentinels_before_seconds": 20,
     "cores_free_min": 0,  # other tests run beside it

@@ -6,6 +6,7 @@ The role is the repository's; only what starts a container is replaced.
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,14 @@ PLAY = """
     releve_record: /state/record
     releve_keys: /state/keys
     releve_user: 10001
-    talking_colours: []
+    agent_name: ""
+    agent_kinds: {blue: echo, green: echo}
+    probe_caller: {}
+    probe_budget: {}
     images_found: {releve: {id: sha-releve}, browser: {id: sha-browser}}
     stack_now:
       network: mine_default
+      sentinels: null
       blue: {name: blue, memory_cgroup: /cgroup/blue}
       green: {name: green, memory_cgroup: /cgroup/green}
   tasks:
@@ -108,8 +113,8 @@ GREEN = {"media_probe_colours": ["green"]}
             "echo",
             "--calls=2 --chirps=20 --gate=valid_fraction_min",
         ),
-        ("main", {"talking_colours": ["green"]}, "conversation", "--calls=2"),
-        ("compare", {}, "compare", "--beside=releve-blue --calls=2 --chirps=20"),
+        ("main", {"agent_kinds": {"green": "talks"}}, "conversation", "--calls=2"),
+        ("main", {"agent_kinds": {"green": "listens"}}, "kind", "--expect=listens"),
         ("connect", {}, "connect", "--row=5 --at-once=3"),
         ("network", {}, "network", "--cut=5"),
         ("app", {}, "app", "--chirps=20"),
@@ -153,27 +158,115 @@ def test_the_browser_is_another_image(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("statuses", "names"),
     [
-        ([0], ["compare"]),
-        ([1, 0], ["compare", "compare-again"]),
-        ([3, 3, 0], ["compare", "compare-again", "compare-look-3"]),
+        ([0], ["echo"]),
+        ([1, 0], ["echo", "echo-again"]),
+        ([3, 3, 0], ["echo", "echo-again", "echo-look-3"]),
     ],
 )
 def test_a_failure_is_measured_once_more_and_no_answer_until_there_is_one(
     tmp_path: Path, statuses: list[int], names: list[str]
 ) -> None:
-    found = look(tmp_path, "compare", statuses)
+    found = look(tmp_path, "main", statuses, **GREEN)
     assert found.code == 0, found.said
     assert found.kept == [f"probe-green-{name}.json" for name in names]
-    chirps = [command.rpartition("--chirps=")[2] for command in found.commands()]
-    assert chirps == ["20", "40", "40"][: len(names)]
 
 
 @pytest.mark.parametrize(("statuses", "looks"), [([1, 1], 2), ([3, 3, 3], 3), ([1, 3, 1], 3)])
 def test_a_gate_that_does_not_pass_says_the_probes_last_line(
     tmp_path: Path, statuses: list[int], looks: int
 ) -> None:
-    found = look(tmp_path, "compare", statuses)
+    found = look(tmp_path, "main", statuses, **GREEN)
     assert found.code != 0
     assert len(found.containers) == looks
-    assert "GATE no slower than blue: green" in found.said
+    assert "GATE " in found.said
     assert "RTT is too long; evidence: evidence/probe.json" in found.said
+
+
+CALLER = {"room": "acme-{id}", "dispatch_metadata": {"tenant": "acme"}}
+
+
+def test_a_named_agent_is_called_by_its_name_where_it_is_not_dark(tmp_path: Path) -> None:
+    found = look(tmp_path, "connect", [], **GREEN, media_probe_dark=False, agent_name="coach")
+    assert " --agent-name=coach --row=5" in found.commands()[0]
+
+
+def test_an_agent_without_a_name_is_asked_for_by_none(tmp_path: Path) -> None:
+    found = look(tmp_path, "connect", [], **GREEN, media_probe_dark=False)
+    assert "--agent-name" not in found.commands()[0]
+
+
+def test_our_calls_bring_what_the_inventory_says(tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    record.mkdir()
+    owner = record.stat().st_uid
+    extra = {"probe_caller": CALLER, "releve_record": str(record), "releve_user": owner}
+    found = look(tmp_path, "connect", [], **GREEN, **extra)
+    assert " --caller=/record/caller.json --row=5" in found.commands()[0]
+    assert json.loads((record / "caller.json").read_text()) == CALLER
+    assert (record / "caller.json").stat().st_mode & 0o777 == 0o600
+    assert "acme" not in found.said
+
+
+@pytest.mark.parametrize(
+    ("kinds", "expected"),
+    [({}, ""), ({"blue": "talks"}, " --expect=talks"), ({"blue": "echo", "green": "echo"}, None)],
+)
+def test_what_green_is_takes_a_call_only_where_nobody_says_it_and_must_be_what_blue_is(
+    tmp_path: Path, kinds: dict[str, str], expected: str | None
+) -> None:
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "probe-green-kind.json").write_text('{"kind": "talks"}')
+    extra = {"agent_kinds": kinds, "releve_run_dir": str(tmp_path)}
+    found = look(tmp_path, "kind", [], **GREEN, **extra)
+    assert found.code == 0, found.said
+    wanted = [] if expected is None else [f"--agent-name=releve-green{expected}"]
+    assert [command[command.index("--agent") :] for command in found.commands()] == wanted
+
+
+def test_an_agent_without_audio_is_a_listener_only_where_its_owner_says_so(tmp_path: Path) -> None:
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "probe-green-kind.json").write_text('{"kind": "listens"}')
+    found = look(tmp_path, "kind", [], **GREEN, agent_kinds={}, releve_run_dir=str(tmp_path))
+    assert found.code != 0
+    assert "say so: agent_kinds: {blue: listens, green: listens}" in found.said
+
+
+def test_sentinels_are_held_as_the_agent_in_service_needs_it(tmp_path: Path) -> None:
+    extra = {
+        "agent_kinds": {"blue": "talks"},
+        "agent_name": "coach",
+        "probe_budget": {"turns": 50, "rooms": 40, "share": 0.2},
+        "sentinels_cost": {"turns": 44, "held_turns": 30, "probe_rooms": 8},
+        "stack_weights": {"blue": 100, "green": 0},
+        "stack_adopted": False,
+        "releve_record": str(tmp_path),
+    }
+    (tmp_path / "sentinels.jsonl").write_text('{"event": "before_over"}')
+    found = look(tmp_path, "sentinels_start", [], **extra)
+    assert found.code == 0, found.said
+    (command,) = found.commands()
+    assert "probe hold" in command
+    assert " --kind=talks " in command
+    assert " --turn-seconds=20 " in command
+    assert " --agent-name=coach " in command
+    assert command.endswith(" --most-turns=36 --most-rooms=32 --share=0.2")
+
+
+@pytest.mark.parametrize(("turns", "code"), [(1, 2), (500, 0)])
+def test_a_run_beyond_its_budget_ends_before_it_begins(
+    tmp_path: Path, turns: int, code: int
+) -> None:
+    extra = {
+        "agent_kinds": {"blue": "talks"},
+        "probe_budget": {"turns": turns},
+        "rollout_schedule": [{"weight": 9, "seconds": 60}, {"weight": 100, "seconds": 300}],
+        "rollout_compare_calls": 2,
+        "rollout_compare_turns": 3,
+        "ansible_playbook_python": sys.executable,
+    }
+    found = look(tmp_path, "budget", [], **extra)
+    assert found.code == code, found.said
+    assert "CALLS: this run opens about " in found.said
+    if code:
+        assert "`probe_budget.turns` allows 1: raise it" in found.said
+        assert "Nothing was changed" in found.said

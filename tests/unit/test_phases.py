@@ -32,7 +32,7 @@ FACTS = {
     "stack_adopted": True,
     "stack_now": {"green": None},
     "stack_weights": {"blue": 100, "green": 0},
-    "talking_colours": [],
+    "media_probe_kinds": {"blue": "echo", "green": "echo"},
     "media_probe_network_cut_seconds": 1,
     "media_probe_loss_percents": [],
     "media_probe_soak_seconds": 0,

@@ -96,6 +96,6 @@ def over(found: Cost, turns: int | None, rooms: int | None, turn_seconds: float)
     if rooms is not None and found.rooms > rooms:
         said.append(
             f"{found.rooms} rooms, `probe_budget.rooms` allows {rooms}: raise it, or "
-            "`sentinels_every`, or watch for less time (`canary_seconds`, `bake_seconds`)"
+            "`sentinels_every`, or watch for less time (`rollout_schedule`)"
         )
     return "; ".join(said) or None
