@@ -23,6 +23,10 @@ LEAST_SECONDS = 60.0
 """As long as the minute before the run: a rise of round trips in less may be one stall."""
 
 
+LASTING = ("silence", "no_packets")
+"""Events that tell of a time which ends with them, `ms` long."""
+
+
 class Tail:
     """Whole lines that were appended to a file since the last look."""
 
@@ -106,20 +110,22 @@ class Sentinels:
 
     def _calls(self, now: float) -> Answer:
         found = records.summarise(self._told, self._since, now)
-        said = gates.failures(self._judges["calls"], cast(dict[str, float | None], found))
+        judges = gates.for_kind(self._judges["calls"], found["agent_kind"])
+        said = gates.failures(judges, cast(dict[str, float | None], found))
         return Answer("fail" if said else "pass", tuple(said), dict(found))
 
     def _harm(self, now: float) -> Answer:
         """By the minute before the run and the latest part of it."""
         begins = self._begins(now)
+        before = begins - harm.BEFORE_SECONDS[records.kind_of(self._told)]
         recent = max(begins, now - HARM_SECONDS)
 
         def counts(event: Event) -> bool:
             at = _at(event)
-            return begins - harm.BEFORE_SECONDS <= at < begins or at >= recent
+            return before <= at < begins or at >= recent
 
         self._rtts = [event for event in self._rtts if counts(event)]
-        told = [event for event in self._told if event["event"] != "silence" or counts(event)]
+        told = [event for event in self._told if event["event"] not in LASTING or counts(event)]
         found = harm.of([*told, *self._rtts], self._since, now)
         judges = self._judges["harm"]
         answer, said = harm.answer(found, judges)
@@ -137,11 +143,14 @@ class Sentinels:
 
 def _at(event: Event) -> float:
     """When what the event tells of began: a chirp was said, a silence set in."""
-    if event["event"] == "silence":
+    if event["event"] in LASTING:
         return float(event["t"] - event["ms"] / 1000)
     return float(event.get("at") or event["t"])
 
 
 def _silent(judges: Iterable[Gate], found: harm.Harm | None) -> bool:
-    silence = [gate for gate in judges if gate.metric == harm.NEW_SILENCE]
-    return found is not None and bool(gates.failures(silence, found.metrics))
+    if found is None:
+        return False
+    lasting = (harm.NEW_SILENCE, harm.NEW_GAP)
+    judges = [gate for gate in gates.for_kind(judges, found.kind) if gate.metric in lasting]
+    return bool(gates.failures(judges, found.metrics))
