@@ -12,11 +12,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from releve.upgrade.check.rules import RULES as CHECKS
 from releve.upgrade.engine import upgrade
 from releve.upgrade.model import CannotParse, Upgraded
-from releve.upgrade.pins import RULES as VERSIONS
 from releve.upgrade.rules import RULES
 from releve.upgrade.table import page
+from releve.upgrade.tree import RULES as FILES
+from releve.upgrade.versions.pins import RULES as VERSIONS
 
 FIXTURES = sorted(
     path.parent for path in Path(__file__).parent.glob("upgrade_fixtures/*/before.py")
@@ -128,7 +130,7 @@ def test_every_rule_is_met_by_some_fixture() -> None:
 
 
 def test_rule_ids_are_unique() -> None:
-    ids = [rule.id for rule in (*RULES, *VERSIONS)]
+    ids = [rule.id for rule in (*RULES, *CHECKS, *VERSIONS, *FILES)]
     assert len(ids) == len(set(ids))
 
 
@@ -192,4 +194,5 @@ def test_what_is_not_python_is_refused_with_its_place() -> None:
 
 def test_the_page_of_the_rules_is_current() -> None:
     shown = Path(__file__).parents[2] / "docs" / "upgrading.md"
-    assert shown.read_text() == page((*RULES, *VERSIONS)), "run the command on its second line"
+    rules = (*RULES, *CHECKS, *VERSIONS, *FILES)
+    assert shown.read_text() == page(rules), "run the command on its second line"

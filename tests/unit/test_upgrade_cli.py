@@ -12,8 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from releve.cli import main
-from releve.upgrade import pins, tree
+from releve.upgrade import tree
 from releve.upgrade.model import CannotParse
+from releve.upgrade.target.signatures import load
+from releve.upgrade.versions import pins
 
 V0 = "from livekit import rtc\n\n\ndef count(room: rtc.Room):\n    return len(room.participants)\n"
 V1 = V0.replace("participants", "remote_participants")
@@ -81,13 +83,33 @@ def test_write_exits_1_while_something_is_left_by_hand(project: Path) -> None:
     assert (project / "agent.py").read_text() == V1
 
 
-def test_a_file_that_cannot_be_parsed_is_named_and_nothing_is_written(project: Path) -> None:
-    (project / "zz.py").write_text("import livekit\nprint 'python 2'\n")
-    code, _, err = run(project, "--write")
+def test_a_file_that_cannot_be_parsed_is_listed_with_its_line_and_the_rest_goes_on(
+    project: Path,
+) -> None:
+    (project / "aa.py").write_text("import livekit\nx = 1\nprint 'python 2'\n")
+    (project / "bb.py").write_text("import livekit\nlines = [\n    1,\n]\nx = 'it's broken'\n")
+    code, out, _ = run(project, "--write")
+    assert code == 1
+    assert f"{project}/aa.py:3: by hand: not-read: " in out
+    assert f"{project}/bb.py:5: by hand: not-read: " in out
+    assert (project / "agent.py").read_text() == V1
+
+
+def test_what_is_excluded_is_not_looked_at(project: Path) -> None:
+    (project / "old" / "deep").mkdir(parents=True)
+    (project / "old" / "deep" / "aa.py").write_text("import livekit\nprint 'python 2'\n")
+    (project / "bb.py").write_text(V0)
+    assert "aa.py" not in run(project, "--exclude", "old")[1]
+    code, _, _ = run(project, "--exclude", "old/deep", "--exclude", "b*.py", "--write")
+    assert code == 0
+    assert (project / "bb.py").read_text() == V0
+    assert (project / "agent.py").read_text() == V1
+
+
+def test_an_unknown_target_is_refused_with_those_that_there_are(project: Path) -> None:
+    code, _, err = run(project, "--target", "1.0")
     assert code == 2
-    assert "zz.py: not Python that can be parsed (line 2" in err
-    assert (project / "agent.py").read_text() == V0
-    assert (project / "requirements.agent.txt").read_text().startswith("livekit==0.11.1")
+    assert "1.1.3, 1.8.9" in err
 
 
 def test_a_write_that_fails_leaves_the_old_text(
@@ -116,10 +138,10 @@ def test_environments_and_hidden_folders_are_not_looked_at(project: Path) -> Non
         (project / folder).mkdir()
         (project / folder / "v0.py").write_text(V0)
     (project / "venv" / "pyvenv.cfg").touch()
-    assert [file.path.name for file in tree.upgrade(project)] == [
-        "agent.py",
-        "requirements.agent.txt",
-    ]
+    found = tree.upgrade(project)
+    assert [file.path.name for file in found.files] == ["agent.py", "requirements.agent.txt"]
+    assert [path.name for path in found.left_out] == ["node_modules", "venv"]
+    assert f"{project}/venv: left out" in run(project)[2]
 
 
 def test_sarif_names_rule_file_and_line(project: Path, tmp_path: Path) -> None:
@@ -160,8 +182,9 @@ aiohttp
 
 def test_requirements_get_the_targets_versions_and_keep_the_rest() -> None:
     done = pins.upgrade(REQUIREMENTS.encode(), "requirements")
+    own, beside = done.after.decode().split("# what livekit-agents 1.1.3 leaves open")
     assert (
-        done.after.decode()
+        own
         == """\
 # the agent
 livekit==1.0.10
@@ -172,9 +195,53 @@ livekit-server-sdk==0.6
 aiohttp
 """
     )
+    assert {"livekit-api==1.0.3", "livekit-plugins-openai==1.1.3", "openai==1.96.1"} <= set(
+        beside.splitlines()
+    )
+    assert not [line for line in beside.splitlines() if line.startswith(("aiohttp", "livekit=="))]
     assert [note.line for note in done.flags] == [5]
     again = pins.upgrade(done.after, "requirements")
     assert (again.after, again.rewrites) == (done.after, ())
+
+
+FROZEN = """\
+aiohttp==3.9.5
+annotated-types==0.7.0
+livekit==0.11.1
+livekit-agents==0.7.2
+livekit-plugins-openai==0.6.0
+numpy==1.26.4  # ours
+openai==1.30.5
+pydantic==2.7.4
+pydantic_core==2.18.4
+requests==2.31.0
+"""
+
+
+def test_a_frozen_list_becomes_one_that_resolves() -> None:
+    done = pins.upgrade(FROZEN.encode(), "requirements")
+    lines = done.after.decode().splitlines()
+    assert lines[:10] == [
+        "aiohttp==3.12.14",
+        "annotated-types==0.7.0",
+        "livekit==1.0.10",
+        "livekit-agents==1.1.3",
+        "livekit-plugins-openai==1.1.3",
+        "numpy==2.3.1  # ours",
+        "openai==1.96.1",
+        "pydantic==2.11.7",
+        "pydantic_core==2.33.2",
+        "requests==2.31.0",  # none of what LiveKit's packages need
+    ]
+    assert pins.upgrade(done.after, "requirements").rewrites == ()
+
+
+def test_pins_that_the_target_takes_are_kept() -> None:
+    text = b"livekit-agents>=0.8\npydantic==2.9.0\nopenai>=1.3\nclick<9\n"
+    lines = pins.upgrade(text, "requirements").after.decode().splitlines()
+    assert lines[:4] == ["livekit-agents==1.1.3", "pydantic==2.9.0", "openai>=1.3", "click<9"]
+    with_plugin = pins.upgrade(text + b"livekit-plugins-openai\n", "requirements").after.decode()
+    assert "openai==1.96.1\n" in with_plugin
 
 
 PYPROJECT = """\
@@ -191,19 +258,16 @@ livekit-agents = { version = "0.7.2", extras = ["openai"] }
 
 def test_pyproject_gets_them_in_both_dialects() -> None:
     done = pins.upgrade(PYPROJECT.encode(), "pyproject")
-    assert (
-        done.after.decode()
-        == """\
-[project]
-name = "livekit"  # ours is called so, too
-keywords = ["livekit"]
-dependencies = ["livekit==1.0.10", "livekit-agents[openai]==1.1.3", 'livekit-api==1.0.3;extra=="a"']
-
-[tool.poetry.dependencies]
-livekit = "1.0.10"
-livekit-agents = { version = "1.1.3", extras = ["openai"] }
-"""
-    )
+    text = done.after.decode()
+    for pinned in (
+        'name = "livekit"  # ours is called so, too\nkeywords = ["livekit"]\n',
+        'dependencies = ["livekit==1.0.10", "livekit-agents[openai]==1.1.3", ',
+        ", \"numpy==2.3.1; python_version >= '3.11'\", ",
+        ', "openai==1.96.1", ',
+        ", 'livekit-api==1.0.3;extra==\"a\"']\n",
+        'livekit = "1.0.10"\nlivekit-agents = { version = "1.1.3", extras = ["openai"] }\n',
+    ):
+        assert pinned in text
     assert pins.upgrade(done.after, "pyproject").rewrites == ()
     with pytest.raises(CannotParse, match="cannot be read"):
         pins.upgrade(b"livekit = [", "pyproject")
@@ -226,8 +290,8 @@ def test_the_targets_versions_are_greens() -> None:
         if line.startswith("livekit")
     )
     lock = (agents / "requirements.lock").read_text()
-    assert wanted.items() <= pins.TARGET.items()
-    assert f"livekit-protocol=={pins.TARGET['livekit-protocol']} " in lock
+    assert wanted.items() <= load().versions.items()
+    assert f"livekit-protocol=={load().versions['livekit-protocol']} " in lock
 
 
 def test_other_commands_start_without_libcst() -> None:
@@ -278,7 +342,14 @@ def test_every_way_to_tell_versions_in_pyproject_is_known_and_nothing_else_is_to
     ):
         assert wanted.count(old) == 1
         wanted = wanted.replace(old, new)
-    assert done.after.decode() == wanted
+    beside = [line for line in done.after.decode().splitlines() if line not in wanted.splitlines()]
+    text = "".join(
+        line
+        for line in done.after.decode().splitlines(keepends=True)
+        if line.rstrip("\n") not in beside
+    )
+    assert text == wanted
+    assert '    "openai==1.96.1",' in beside
     assert [note.line for note in done.flags] == [21]
     again = pins.upgrade(done.after, "pyproject")
     assert (again.after, again.rewrites, again.flags) == (done.after, (), done.flags)
@@ -294,6 +365,7 @@ def test_what_is_v1_already_is_not_taken_back() -> None:
     ("name", "text", "after", "flags"),
     [
         ("setup.py", 'setup(install_requires=["livekit>=0.11", "x"])\n', "livekit==1.0.10", []),
+        ("setup.py", 'f(["livekit-agents>=0.7", "x"])\n', '1.1.3", "livekit==1.0.10", "l', []),
         ("setup.cfg", "install_requires =\n    livekit-agents>=0.7\n", "livekit-agents==1.1.3", []),
         ("requirements.txt", "livekit-agents @ git+https://x/agents@v0.7.2\n", None, [1]),
         ("requirements.txt", "git+https://github.com/livekit/agents@v0.7.2\n", None, [1]),

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 if TYPE_CHECKING:  # libcst and the rules load slowly, and only where the command runs
-    from releve.upgrade.model import Note
-    from releve.upgrade.tree import File
+    from releve.upgrade.model import Note, Rule
+    from releve.upgrade.tree import File, Project
 
 
 class Mode(Enum):
@@ -25,11 +25,9 @@ class Mode(Enum):
 def _table(wanted: bool) -> None:
     if wanted:
         _loaded()
-        from releve.upgrade.pins import RULES as VERSIONS
-        from releve.upgrade.rules import RULES
         from releve.upgrade.table import page
 
-        typer.echo(page((*RULES, *VERSIONS)), nl=False)
+        typer.echo(page(_rules()), nl=False)
         raise typer.Exit
 
 
@@ -42,6 +40,14 @@ def upgrade_code(
         bool, typer.Option("--diff", help="Show the rewrite as a unified diff.")
     ] = False,
     write: Annotated[bool, typer.Option("--write", help="Rewrite the files.")] = False,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(help="Leave out what matches: a name, or a path below PATH. May be repeated."),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="The livekit-agents to move to: 1.1.3 (the default) or 1.8.9."),
+    ] = None,
     sarif: Annotated[Path | None, typer.Option(help="Write the list as SARIF 2.1.0, too.")] = None,
     _show_table: Annotated[
         bool,
@@ -51,7 +57,7 @@ def upgrade_code(
     """Rewrite v0.x LiveKit agent code for v1, and flag what only a person can decide.
 
     Exit 0 when nothing is to do (with --write: nothing is left), 1 when something is, 2 when a file
-    cannot be parsed, read or written.
+    cannot be read or written. What is left is checked against the signatures of the target.
     """
     if check + diff + write > 1:
         _stop("choose one of --check, --diff and --write")
@@ -59,10 +65,14 @@ def upgrade_code(
         _stop(f"{path} is not there; give a file or a folder")
     _loaded()
     from releve.upgrade import tree
+    from releve.upgrade.target import signatures
 
+    if target is not None and target not in signatures.versions():
+        _stop(f"--target {target} is not known; choose one of {', '.join(signatures.versions())}")
     mode = Mode.WRITE if write else Mode.DIFF if diff else Mode.CHECK
     try:
-        files = tree.upgrade(path)
+        project = tree.upgrade(path, signatures.load(target or signatures.DEFAULT), exclude or ())
+        files = project.files
         if mode is Mode.WRITE:
             for file in files:
                 if file.changed:
@@ -73,12 +83,15 @@ def upgrade_code(
         _stop(f"{error}\nnothing was written")
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}; fix its permissions or free some space")
-    remaining = _told(files, mode)
+    remaining = _told(project, mode)
     raise typer.Exit(1 if remaining else 0)
 
 
-def _told(files: list[File], mode: Mode) -> bool:
+def _told(project: Project, mode: Mode) -> bool:
     """Print what was found; whether something is left to do."""
+    files = project.files
+    for folder in project.left_out:
+        typer.echo(f"{folder}: left out, an environment or built files", err=True)
     if mode is Mode.DIFF:
         for file in files:
             typer.echo(_diff(file), nl=False)
@@ -120,14 +133,22 @@ def _diff(file: File) -> str:
 
 
 def _sarif(files: list[File], mode: Mode, path: Path, to: Path) -> None:
-    from releve.upgrade.pins import RULES as VERSIONS
-    from releve.upgrade.rules import RULES
     from releve.upgrade.sarif import document
 
     root = path if path.is_dir() else path.parent
     notes = ((file.path, note, certain) for file, note, certain in _notes(files, mode))
-    made = document(notes, (*RULES, *VERSIONS), root)
+    made = document(notes, _rules(), root)
     to.write_text(json.dumps(made, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _rules() -> tuple[Rule, ...]:
+    """Every rule there is, in the page's order."""
+    from releve.upgrade.check.rules import RULES as CHECKS
+    from releve.upgrade.rules import RULES
+    from releve.upgrade.tree import RULES as FILES
+    from releve.upgrade.versions.pins import RULES as VERSIONS
+
+    return (*RULES, *CHECKS, *VERSIONS, *FILES)
 
 
 def _loaded() -> None:

@@ -16,6 +16,9 @@ _PIPELINE = "AgentSession and Agent, of livekit.agents, as VoiceAssistant"
 _REALTIME = "AgentSession(llm=openai.realtime.RealtimeModel(…)) and Agent(instructions=…)"
 _STREAM = "push_text(text), flush() between segments and end_input() at the end"
 
+_VAD = "TurnDetection(type='server_vad', threshold=…, prefix_padding_ms=…, silence_duration_ms=…), "
+_VAD += "of openai.types.beta.realtime.session"
+
 _CALL = "give the tool a parameter `context: RunContext`; context.session is the session, and "
 _CALL += "context.userdata keeps what store_metadata kept"
 
@@ -86,6 +89,31 @@ GONE = {
     "livekit.agents.tokenize.TokenEvent": "tokenize.TokenData: the stream gives tokens, not events",
     "livekit.agents.tokenize.TokenEventType": "tokenize.TokenData: the stream gives tokens, not events",
     "livekit.agents.tokenize.TokenStream": _STREAM,
+    "livekit.agents.ATTR_AGENT_STATE": "livekit.agents.types.ATTRIBUTE_AGENT_STATE",
+    "livekit.agents.AgentState": "livekit.agents.voice.events.AgentState, whose states are initializing, listening, thinking and speaking",
+    "livekit.plugins.openai.realtime.ServerVadOptions": _VAD,
+    "livekit.plugins.openai.realtime.DEFAULT_SERVER_VAD_OPTIONS": "leave it out: the model has its own default",
+    "livekit.plugins.openai.realtime.InputTranscriptionOptions": "InputAudioTranscription(model=…), of openai.types.beta.realtime.session",
+    "livekit.plugins.openai.realtime.DEFAULT_INPUT_AUDIO_TRANSCRIPTION": "leave it out: the model has its own default",
+    "livekit.plugins.openai.realtime.api_proto": "the types of the openai package: openai.types.beta.realtime",
+    "livekit.plugins.openai.realtime.RealtimeResponse": "@session.on('speech_created'): ev.speech_handle",
+    "livekit.plugins.openai.realtime.RealtimeContent": "the events of the AgentSession: conversation_item_added",
+    "livekit.plugins.openai.realtime.RealtimeOutput": "the events of the AgentSession: conversation_item_added",
+    "livekit.plugins.openai.realtime.RealtimeToolCall": "@session.on('function_tools_executed')",
+    "livekit.plugins.openai.realtime.RealtimeError": "@session.on('error')",
+    "livekit.plugins.openai.realtime.InputSpeechStarted": "@session.on('user_state_changed')",
+    "livekit.plugins.openai.realtime.InputSpeechCommitted": "@session.on('user_state_changed')",
+    "livekit.plugins.openai.realtime.InputTranscriptionCompleted": "@session.on('user_input_transcribed')",
+    "livekit.plugins.openai.realtime.InputTranscriptionFailed": "@session.on('error')",
+    "livekit.plugins.turn_detector.EOUModel": "livekit.plugins.turn_detector.english.EnglishModel() or multilingual.MultilingualModel()",
+    "livekit.agents.run_app": "cli.run_app(WorkerOptions(entrypoint_fnc=…))",
+    "livekit.agents.llm.LLMCapabilities": "nothing: a realtime model tells llm.RealtimeCapabilities, other models none",
+    "livekit.agents.llm._oai_api": "livekit.agents.llm.utils, which is not for programs; tools are made by @function_tool",
+    "livekit.agents.llm._create_ai_function_info": "write the functions with @function_tool",
+    "livekit.agents.metrics.MultimodalLLMError": "@session.on('error'): ev.error",
+    "livekit.agents.metrics.MultimodalLLMMetrics": "metrics.RealtimeModelMetrics",
+    "livekit.agents.metrics.PeriodicCollector": "metrics.UsageCollector, and a task of your own that reads it now and then",
+    "livekit.agents.tts.SynthesizedAudioEmitter": "the output_emitter that _run() is given: initialize(…), push(bytes), flush()",
     "livekit.agents.tts.SynthesisEvent": "a TTS stream gives SynthesizedAudio: .frame, .is_final",
     "livekit.agents.tts.SynthesisEventType": "a TTS stream gives SynthesizedAudio: .frame, .is_final",
 }
@@ -106,4 +134,11 @@ MOVED = {
     "livekit.agents.aio": "livekit.agents.utils.aio",
     "livekit.agents.utils.http_session": "livekit.agents.utils.http_context.http_session",
     "livekit.agents.utils.event_emitter.EventEmitter": "livekit.agents.utils.EventEmitter",
+    "livekit.agents.ATTRIBUTE_AGENT_STATE": "livekit.agents.types.ATTRIBUTE_AGENT_STATE",
+}
+
+# Full name before 1.0 -> its last part in v1, in the same module.
+RENAMED = {
+    f"livekit.agents.metrics.Pipeline{part}Metrics": f"{part}Metrics"
+    for part in ("EOU", "LLM", "STT", "TTS", "VAD")
 }

@@ -56,4 +56,8 @@ class Upgraded:
 
 
 class CannotParse(ValueError):
-    """The file is not what its name says; the message says where."""
+    """The file is not what its name says; `line` is where, as far as that can be told."""
+
+    def __init__(self, message: str, line: int = 1) -> None:
+        super().__init__(message)
+        self.line = line

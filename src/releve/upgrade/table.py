@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from releve.upgrade.gone import GONE, MOVED
 from releve.upgrade.model import Rule
-from releve.upgrade.pins import TARGET
+from releve.upgrade.target.signatures import load, versions
 
 INTRO = """\
 # Upgrading agent code from v0.x to v1
@@ -18,19 +18,32 @@ This page is generated from the tool's own rules; change those and run
     releve upgrade-code PATH --diff     # the rewrite, as a unified diff
     releve upgrade-code PATH --write    # rewrite the files, then say what is left to do by hand
 
-From livekit 0.11.1, livekit-agents 0.7.2 and livekit-api 0.5.1 to {versions}; what 0.8 to 0.12
-wrote otherwise is known as far as their public examples show it. `--check` and `--diff` exit 1 when
-anything is to do, `--write` when something is left to do by hand; 0 says that nothing is, 2 that a
-file cannot be parsed (then none is written) or that the command was wrong. `--sarif FILE` writes
-the same list as SARIF 2.1.0.
+    releve upgrade-code PATH --target 1.8.9 --exclude old --exclude "test_*.py"
+
+To {versions}, or to another target that is recorded ({targets}).
+
+| written for | what is done |
+|---|---|
+| 0.4 to 0.6 | names and rules of 0.7 as far as they are the same; what is older (`agents.run_app`, `agents.Worker(request_handler=…)`, `ctx.create_task`) is flagged |
+| 0.7 | every public name of livekit 0.11.1, livekit-agents 0.7.2 and livekit-api 0.5.1 has a rule: compared with both SDKs by the tests |
+| 0.8 to 0.12 | VoicePipelineAgent, MultimodalAgent, chat contexts that are appended to, content as text, function contexts, turn detector, names that moved; what has no rule is found by the check |
+| 1.0 and later | nothing is rewritten; what the target does not have is flagged |
+
+*Checked* is every result: each import of `livekit`, each attribute, call, keyword, event and overridden method is
+looked up in data made from the target's own packages and plugins, and flagged where it does not fit, with its line
+and what to write. Types are followed as far as they are certain. "0 places to change by hand" says that this check
+found nothing.
+
+`--check` and `--diff` exit 1 when anything is to do, `--write` when something is left to do by hand; 0 says that
+nothing is, 2 that a file cannot be read or written or that the command was wrong. A file that does not parse is
+listed with its line; the others are moved. Environments, `node_modules` and built files are left out, and said.
+`--sarif FILE` writes the same list as SARIF 2.1.0.
 
 *Rewritten* is what is certain from the file itself: names are followed through imports, and objects
 through annotations, constructors, attributes, loops and callbacks. Everything else is *flagged*,
 with its line and what to write. Formatting and comments stay; running it again changes nothing. A
 line with the comment `# releve: v1` is one that a person has looked at: nothing is flagged there.
-What comes from another file is not followed: annotate it (`room: rtc.Room`). Of plugins other than
-openai and silero only the versions are changed: what their constructors take is theirs to say.
-Notebooks are not read.
+What comes from another file is not followed: annotate it (`room: rtc.Room`). Notebooks are not read.
 
 In a repository, `ansible-playbook playbooks/upgrade_code.yml -e code_repository=/path/to/it` does
 all of this on the branch `migration-livekit-v1`, imports the result in green's image, and calls
@@ -47,7 +60,8 @@ the API client.
 def page(rules: Iterable[Rule]) -> str:
     """The whole page, ended by a newline."""
     wanted = ("livekit", "livekit-agents", "livekit-api")
-    parts = [INTRO.format(versions=", ".join(f"{name} {TARGET[name]}" for name in wanted))]
+    told = ", ".join(f"{name} {load().versions[name]}" for name in wanted)
+    parts = [INTRO.format(versions=told, targets=", ".join(versions()))]
     areas: dict[str, list[Rule]] = {}
     for rule in rules:
         areas.setdefault(rule.area, []).append(rule)

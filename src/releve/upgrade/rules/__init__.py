@@ -10,17 +10,21 @@ from releve.upgrade.rules import (
     audio,
     bot,
     chat,
+    content,
     events,
     job,
     names,
     options,
     parts,
     plugins,
+    realtime,
     request,
     room,
     server,
+    session_options,
     speech,
     tools,
+    turns,
 )
 
 _MODULES = (
@@ -31,9 +35,12 @@ _MODULES = (
     room,
     audio,
     assistant,
+    turns,
+    realtime,
     events,
     speech,
     chat,
+    content,
     append,
     tools,
     plugins,
@@ -42,4 +49,6 @@ _MODULES = (
     names,
 )
 DETECTORS: tuple[Detector, ...] = tuple(module.find for module in _MODULES)
-RULES: tuple[Rule, ...] = tuple(rule for module in _MODULES for rule in module.RULES)
+RULES: tuple[Rule, ...] = tuple(
+    rule for module in (*_MODULES, session_options) for rule in module.RULES
+)

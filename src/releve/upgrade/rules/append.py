@@ -14,9 +14,11 @@ from releve.upgrade.syntax.edit import (
     expression,
     has_comment,
     keyword,
+    one_a_line,
     rebuild,
     rename,
     replace,
+    with_text,
 )
 
 APPEND = Rule(
@@ -96,11 +98,9 @@ def content_of(call: cst.Call) -> str | None:
     images = bound["images"].value if "images" in bound else cst.List([])
     if not isinstance(images, cst.List):
         return None
-    items: list[cst.BaseElement] = [cst.Element(bound["text"].value)] if "text" in bound else []
-    items += [item.with_changes(comma=cst.MaybeSentinel.DEFAULT) for item in images.elements]
+    content = with_text(images, bound["text"].value if "text" in bound else None)
     role = module.code_for_node(bound["role"].value) if "role" in bound else '"system"'
-    content = module.code_for_node(keyword("content", cst.List(items)))
-    return f"role={role}, {content}"
+    return f"role={role}, {module.code_for_node(keyword('content', content))}"
 
 
 def _literal(context: Context, appends: list[cst.Call]) -> str:
@@ -112,8 +112,10 @@ def _literal(context: Context, appends: list[cst.Call]) -> str:
     if isinstance(start.func, cst.Name):
         message = context.imports.use("ChatMessage", "livekit.agents.llm")
     messages = [f"{message}({content_of(call)})" for call in appends]
-    flat, indent = f"{made}([{', '.join(messages)}])", code.indent(start)
-    if len(indent) + len(flat) + len("name = ") <= WIDTH:
+    flat, indent = f"{made}([{', '.join(messages)}])", len(code.indent(start))
+    if indent + len(flat) + len("name = ") <= WIDTH:
         return flat
-    lines = "".join(f"{indent}        {text},\n" for text in messages)
-    return f"{made}(\n{indent}    [\n{lines}{indent}    ]\n{indent})"
+    deep = code.depth(start) - indent
+    return f"{made}({one_a_line([f'[{one_a_line(messages, deep + 8)}]'], deep + 4)})".replace(
+        ",\n" + " " * deep + ")", "\n" + " " * deep + ")"
+    )

@@ -10,7 +10,17 @@ import libcst as cst
 from releve.upgrade.context import Context
 from releve.upgrade.model import Edit, Finding, Rule
 from releve.upgrade.rules.instructions import Prompt, prompt
-from releve.upgrade.syntax.edit import WIDTH, argument, bind, expression, has_comment, rebuild
+from releve.upgrade.rules.realtime_model import realtime_prompt
+from releve.upgrade.rules.session_options import goes, odd, renamed, stays
+from releve.upgrade.syntax.edit import (
+    WIDTH,
+    argument,
+    bind,
+    expression,
+    has_comment,
+    one_a_line,
+    rebuild,
+)
 from releve.upgrade.syntax.types import PARTICIPANTS
 
 ASSISTANT = Rule(
@@ -33,18 +43,6 @@ BY_HAND = Rule(
     "start() is a coroutine now and takes the agent: rewritten only where constructor and one start() are "
     "seen together in async code",
 )
-OPTION = Rule(
-    "assistant-option",
-    "assistant",
-    "base_volume, sentence_tokenizer, word_tokenizer, hyphenate_word, transcription_speed, computed "
-    "interrupt_min_words; of later versions will_synthesize_assistant_reply, before_llm_cb, before_tts_cb, "
-    "max_nested_fnc_calls, turn_detector, AssistantTranscriptionOptions",
-    "volume: Agent.tts_node; tokenizer: tts.StreamAdapter(tts=…, sentence_tokenizer=…); pace of the "
-    "transcript: v1 keeps it in step with the audio; callbacks: the methods llm_node, tts_node and "
-    "on_user_turn_completed of an Agent of your own; max_tool_steps; turn_detection",
-    False,
-    "AgentSession has no such option and refuses the call; the argument is left where it is until you decide",
-)
 SHARED = Rule(
     "assistant-shared-context",
     "assistant",
@@ -55,17 +53,16 @@ SHARED = Rule(
     "v0 kept the conversation in the object it was given; v1's Agent takes a copy, so what is appended to it "
     "later is not heard by the model, and it does not grow",
 )
-RULES = (ASSISTANT, BY_HAND, OPTION, SHARED)
+RULES = (ASSISTANT, BY_HAND, SHARED)
 
-KEPT = {"vad", "stt", "llm", "tts", "allow_interruptions", "loop"}
-DROPPED = {"debug", "plotting", "preemptive_synthesis", "chat_ctx", "fnc_ctx", "transcription"}
-RENAMED = {"interrupt_speech_duration": "min_interruption_duration"}
-RENAMED |= {"interrupt_min_words": "min_interruption_words"}
-# Whatever else AgentSession takes; anything but these it refuses.
-SESSION = {"userdata", "turn_detection", "mcp_servers", "discard_audio_if_uninterruptible"}
-SESSION |= {"min_interruption_duration", "min_interruption_words", "min_endpointing_delay"}
-SESSION |= {"max_endpointing_delay", "max_tool_steps", "video_sampler", "user_away_timeout"}
-SESSION |= {"min_consecutive_speech_delay", "conn_options"}
+SESSIONS = ("agents.VoiceAssistant", "agents.MultimodalAgent", "agents.AgentSession")
+
+
+# Options of an assistant that v1's Agent takes instead.
+AGENTS = {
+    "chat_ctx": "its system message goes to Agent(instructions=…), the rest to Agent(chat_ctx=…)",
+    "fnc_ctx": "Agent(tools=llm.find_function_tools(…))",
+}
 
 
 @dataclass
@@ -82,20 +79,38 @@ class Conversion:
 def find(context: Context) -> Iterator[Finding]:
     code = context.code
     for make in _made(context):
-        yield from _odd_options(context, make)
+        yield from odd(make)
         found = _conversion(context, make)
         if isinstance(found, str):
             yield Finding(BY_HAND, make, found)
         else:
             advice = "AgentSession, started with an Agent"
-            if found.prompt.instructions == '""':
+            if found.prompt.instructions == '""' and found.prompt.chat_ctx:
                 advice += "; its instructions are empty: move what chat_ctx tells the model there"
             yield Finding(ASSISTANT, make, advice, tuple(_edits(context, found)))
             yield from _shared(context, argument(make.args, "chat_ctx"), found.start)
+    yield from _derived(context)
     for make in code.calls("agents.AgentSession"):
-        yield from _odd_options(context, make)
+        yield from odd(make)
     for agent in code.calls("agents.Agent"):
         yield from _shared(context, argument(agent.args, "chat_ctx"), agent)
+
+
+def _derived(context: Context) -> Iterator[Finding]:
+    """Objects of a class of this file that derives from an assistant: how they are made and started."""
+    code, own = context.code, context.kinds.own
+    for call in code.all(cst.Call):
+        starts = isinstance(call.func, cst.Attribute) and call.func.attr.value == "start"
+        kind = context.kinds.of(call.func.value if starts else call)  # type: ignore[attr-defined]
+        if own.get(kind) is None or not set(SESSIONS) & set(own.lineage(kind)):
+            continue
+        if starts:
+            if argument(call.args, "room") is None or not isinstance(code.parent(call), cst.Await):
+                yield Finding(BY_HAND, call, f"await {code.text(call.func)}(Agent(…), room=…)")
+        elif isinstance(call.func, cst.Name):
+            for name, told in AGENTS.items():
+                if arg := argument(call.args, name):
+                    yield Finding(BY_HAND, arg, f"{name}: {told}")
 
 
 def _shared(context: Context, arg: cst.Arg | None, start: cst.Call) -> Iterator[Finding]:
@@ -117,18 +132,6 @@ def _shared(context: Context, arg: cst.Arg | None, start: cst.Call) -> Iterator[
             yield Finding(SHARED, node, SHARED.v1)
 
 
-def _odd_options(context: Context, make: cst.Call) -> Iterator[Finding]:
-    for arg in make.args:
-        name = arg.keyword.value if arg.keyword else ""
-        if name == "base_volume" and context.code.text(arg.value) in ("1", "1.0"):
-            continue
-        known = name in KEPT | DROPPED | SESSION | set(RENAMED)
-        computed = name == "interrupt_min_words" and not isinstance(arg.value, cst.Integer)
-        styled = name == "transcription" and isinstance(arg.value, cst.Call)
-        if name and (not known or computed or styled):
-            yield Finding(OPTION, arg, f"{name}: {OPTION.v1}")
-
-
 def _conversion(context: Context, make: cst.Call) -> Conversion | str:
     code = context.code
     assign = code.parent(make)
@@ -141,7 +144,7 @@ def _conversion(context: Context, make: cst.Call) -> Conversion | str:
         return "assign the session to a variable, and start it where it can be awaited"
     if any(arg.star or arg.keyword is None for arg in make.args):
         return "write its arguments by keyword"
-    if any(has_comment(code.text(arg.value)) and _goes(arg) for arg in make.args):
+    if any(has_comment(code.text(arg.value)) and goes(arg) for arg in make.args):
         return "a comment stands at an argument that goes: move it by hand"
     starts = [c for c in _calls_on(context, target, "start") if _same_owner(context, c, make)]
     if len(starts) != 1 or not code.is_statement(starts[0]) or not code.can_await(starts[0]):
@@ -158,6 +161,12 @@ def _conversion(context: Context, make: cst.Call) -> Conversion | str:
             "chat_ctx and fnc_ctx are not to be seen from where start() is: build the Agent there"
         )
     found = Conversion(make, start, prompt(context, chat.value if chat else None))
+    if code.name(make) == "agents.MultimodalAgent":
+        told = realtime_prompt(context, make)
+        if isinstance(told, str):
+            return told
+        found.prompt.instructions = told.instructions
+        found.prompt.edits += told.edits
     if functions is not None and code.text(functions.value) != "None":
         found.tools = (
             f"{context.imports.use('llm')}.find_function_tools({code.text(functions.value)})"
@@ -176,7 +185,7 @@ def _conversion(context: Context, make: cst.Call) -> Conversion | str:
         use = context.imports.use("RoomInputOptions")
         found.rest.append(f"room_input_options={use}(participant_identity={identity})")
     spoken = argument(make.args, "transcription")
-    if spoken is not None and code.text(spoken.value) != "True" and not _stays(spoken):
+    if spoken is not None and code.text(spoken.value) != "True" and not stays(spoken):
         use = context.imports.use("RoomOutputOptions")
         found.rest.append(
             f"room_output_options={use}(transcription_enabled={code.text(spoken.value)})"
@@ -190,7 +199,7 @@ def all_converted(context: Context) -> bool:
 
 
 def _made(context: Context) -> list[cst.Call]:
-    return context.code.calls("agents.VoiceAssistant")
+    return context.code.calls("agents.VoiceAssistant", "agents.MultimodalAgent")
 
 
 def _starts(context: Context, make: cst.Call, start: cst.Call) -> bool:
@@ -214,7 +223,7 @@ def _calls_on(context: Context, target: cst.BaseExpression, method: str) -> Iter
 def _same_owner(context: Context, call: cst.Call, make: cst.Call) -> bool:
     """The variable is the same: of one function (or one nested in it), or of one class."""
     code, value = context.code, call.func.value  # type: ignore[attr-defined]
-    if context.kinds.of(value) not in ("agents.VoiceAssistant", "agents.AgentSession"):
+    if context.kinds.of(value) not in SESSIONS:
         return False
     home = code.within(make, cst.ClassDef if isinstance(value, cst.Attribute) else cst.FunctionDef)
     return home is None or code.inside(call, home)
@@ -244,10 +253,12 @@ def _edits(context: Context, found: Conversion) -> Iterator[tuple[cst.CSTNode, E
     told = [f"instructions={found.prompt.instructions}", *found.prompt.chat_ctx]
     if found.tools:
         told.append(f"tools={found.tools}")
-    given = _laid_out(context, found.start, [f"{agent}({', '.join(told)})", *found.rest])
+    deep = any("\n" in part for part in told)
+    made = f"{agent}({one_a_line(told, 8) if deep else ', '.join(told)})"
+    given = _laid_out(context, found.start, [made, *found.rest])
 
     def make(node: cst.Call) -> cst.Call:
-        kept = [_renamed(a) for a in node.args if not _goes(a)]
+        kept = [renamed(a) for a in node.args if not goes(a)]
         return rebuild(node, kept).with_changes(func=expression(session))
 
     def start(node: cst.Call) -> cst.Await:
@@ -265,33 +276,5 @@ def _laid_out(context: Context, start: cst.Call, given: list[str]) -> str:
     """The arguments on one line, or one a line where that is too long."""
     code = context.code
     flat = ", ".join(given)
-    if len(code.indent(start)) + len(code.text(start.func)) + len(flat) + len("await ()") <= WIDTH:
-        return flat
-    return "".join(f"\n    {arg}," for arg in given) + "\n"
-
-
-def _stays(arg: cst.Arg) -> bool:
-    """How a transcript looks is no yes or no: flagged where it is."""
-    return isinstance(arg.value, cst.Call)
-
-
-def _goes(arg: cst.Arg) -> bool:
-    name = arg.keyword.value if arg.keyword else ""
-    if name == "transcription" and _stays(arg):
-        return False
-    return name in DROPPED or (
-        name == "base_volume"
-        and isinstance(arg.value, cst.Float | cst.Integer)
-        and float(arg.value.value) == 1
-    )
-
-
-def _renamed(arg: cst.Arg) -> cst.Arg:
-    name, value = arg.keyword.value if arg.keyword else "", arg.value
-    if name == "interrupt_speech_duration":
-        return arg.with_changes(keyword=cst.Name(RENAMED[name]))
-    if name == "interrupt_min_words" and isinstance(value, cst.Integer):
-        words = int(value.value)
-        more = cst.Integer(str(words + 1 if words else 0))
-        return arg.with_changes(keyword=cst.Name(RENAMED[name]), value=more)
-    return arg
+    long = len(code.indent(start)) + len(code.text(start.func)) + len(flat) + len("await ()")
+    return flat if long <= WIDTH and "\n" not in flat else one_a_line(given, 4)

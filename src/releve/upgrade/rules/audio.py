@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
+from releve.upgrade.era import Era
 from releve.upgrade.model import Edit, Finding, Rule
 from releve.upgrade.syntax.edit import argument, bind, expression, keyword, rebuild, rename
 
@@ -18,7 +19,8 @@ QUEUE = Rule(
     True,
     "v0's capture_frame() returned when the frame was taken; v1 takes up to a second ahead by default, "
     "which an echo adds to every round trip and an interruption has to play out. 10 keeps v0's pace (0 "
-    "panics in this version); for speech that is made faster than it plays, give more and use clear_queue()",
+    "panics in this version); for speech that is made faster than it plays, give more and use clear_queue(). "
+    "From livekit 0.16 on (livekit-agents 0.9) the default was v1's already: what is written for it stays",
 )
 EVENT = Rule(
     "audio-frame-event",
@@ -55,7 +57,7 @@ SEGMENT = ("id", "text", "start_time", "end_time", "final")
 
 def find(context: Context) -> Iterator[Finding]:
     code, kinds = context.code, context.kinds
-    for call in code.calls("rtc.AudioSource"):
+    for call in code.calls("rtc.AudioSource") if context.era is Era.OLD else ():
         bound = bind(call.args, ("sample_rate", "num_channels", "queue_size_ms", "loop"))
         if bound is not None and "queue_size_ms" not in bound:
             yield Finding(QUEUE, call, "queue_size_ms=10, the pace of v0", ((call, _with_queue),))

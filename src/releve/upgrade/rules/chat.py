@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import libcst as cst
@@ -9,7 +10,15 @@ import libcst as cst
 from releve.upgrade.context import Context
 from releve.upgrade.model import Edit, Finding, Rule
 from releve.upgrade.syntax.code import Code
-from releve.upgrade.syntax.edit import argument, bind, keyword, rebuild, rename, replace
+from releve.upgrade.syntax.edit import (
+    argument,
+    bind,
+    keyword,
+    rebuild,
+    rename,
+    replace,
+    with_text,
+)
 
 ROLE = Rule(
     "chat-role",
@@ -61,7 +70,17 @@ CHUNK = Rule(
     False,
     "a chunk has one delta, and the last chunk has none: look at every place that reads it",
 )
-RULES = (ROLE, TOOL_ROLE, MESSAGE, CONTEXT, ASK, CHUNK)
+MAYBE = Rule(
+    "maybe-chat",
+    "chat",
+    ".messages of an object that is called like a chat context and whose type the file does not tell",
+    ".items",
+    False,
+    "annotate the variable (`chat_ctx: llm.ChatContext`) and run the tool again, or write `# releve: v1` on the line",
+)
+RULES = (ROLE, TOOL_ROLE, MESSAGE, CONTEXT, MAYBE, ASK, CHUNK)
+
+CALLED = re.compile(r"(chat|initial)_?(ctx|context)$|\bchat_history$")
 
 ROLES = {f"llm.ChatRole.{name.upper()}": f'"{name}"' for name in ("system", "user", "assistant")}
 MESSAGE_ORDER = ("role", "text", "images")
@@ -88,6 +107,11 @@ def find(context: Context) -> Iterator[Finding]:
                 yield Finding(ROLE, node, "the role itself", ((above, lambda new: new.value),))
         elif kind == "llm.ChatContext" and attr == "messages":
             yield Finding(CONTEXT, node, "items", ((node, rename("items")),))
+        elif kind is None and attr == "messages" and _like_a_context(code, node):
+            text = code.text(node.value)
+            yield Finding(
+                MAYBE, node, f"if {text} is a ChatContext, write .items; else `# releve: v1`"
+            )
         elif kind == "llm.ChatChunk" and attr == "choices":
             yield Finding(CHUNK, node, CHUNK.v1)
     for call in code.calls("llm.ChatContext"):
@@ -102,6 +126,12 @@ def find(context: Context) -> Iterator[Finding]:
         asks = isinstance(function, cst.Attribute) and function.attr.value == "chat"
         if asks and kinds.of(function.value) == "llm.LLM":  # type: ignore[attr-defined]
             yield from _ask(context, call)
+
+
+def _like_a_context(code: Code, node: cst.Attribute) -> bool:
+    """Whether `x.messages` is likely a chat context's, by the name of x, in a file of agents."""
+    named = CALLED.search(code.text(node.value)) is not None
+    return named and b"livekit.agents" in code.module.bytes
 
 
 def _unawaited(node: cst.BaseExpression) -> cst.BaseExpression:
@@ -164,14 +194,14 @@ def _image(context: Context, old: cst.Call) -> Edit:
 
 
 def _with_content(call: cst.Call) -> cst.Call:
-    items: list[cst.BaseElement] = []
+    images, text = cst.List([]), None
     args: list[cst.Arg] = []
     for place, arg in enumerate(call.args):
         name = arg.keyword.value if arg.keyword else MESSAGE_ORDER[place]
         if name == "images":
-            items += arg.value.elements if isinstance(arg.value, cst.List) else []
+            images = arg.value if isinstance(arg.value, cst.List) else images
         elif name == "text":
-            items.insert(0, cst.Element(arg.value))
+            text = arg.value
             args.append(
                 keyword("content", cst.List([])).with_changes(
                     comma=arg.comma, whitespace_after_arg=arg.whitespace_after_arg
@@ -181,13 +211,12 @@ def _with_content(call: cst.Call) -> cst.Call:
             args.append(keyword("role", arg.value).with_changes(comma=arg.comma))
         else:
             args.append(arg)
-    items = [item.with_changes(comma=cst.MaybeSentinel.DEFAULT) for item in items]
-    content = cst.List(items)
+    content = with_text(images, text)
     filled = [
         a.with_changes(value=content) if a.keyword and a.keyword.value == "content" else a
         for a in args
     ]
-    if not any(a.keyword and a.keyword.value == "content" for a in filled):
+    if text is None:
         filled.append(keyword("content", content))
     return rebuild(call, filled)
 

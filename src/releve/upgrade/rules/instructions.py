@@ -11,6 +11,7 @@ from releve.upgrade.model import Edit
 from releve.upgrade.rules.append import chain
 from releve.upgrade.syntax.code import Code
 from releve.upgrade.syntax.edit import bind, comments
+from releve.upgrade.syntax.text import Is, holds
 
 SYSTEM = "llm.ChatRole.SYSTEM"
 
@@ -100,9 +101,17 @@ def _system(code: Code, message: cst.BaseExpression) -> cst.BaseExpression | Non
     if not isinstance(message, cst.Call) or code.name(message) != "llm.ChatMessage":
         return None
     bound = bind(message.args, ("role", "text", "images")) or {}
-    if set(bound) != {"role", "text"} or code.name(bound["role"].value) != SYSTEM:
+    role = bound.get("role")
+    if role is None or len(bound) != 2:
         return None
-    return bound["text"].value
+    if code.name(role.value) != SYSTEM and code.text(role.value).strip("'\"") != "system":
+        return None
+    if "text" in bound:
+        return bound["text"].value
+    content = bound["content"].value if "content" in bound else None
+    if isinstance(content, cst.List) and len(content.elements) == 1:
+        content = content.elements[0].value
+    return content if content is not None and holds(code, content) is Is.TEXT else None
 
 
 def _bracketed(code: Code, value: cst.BaseExpression) -> str:

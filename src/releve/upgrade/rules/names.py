@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import libcst as cst
 from libcst.metadata import QualifiedNameSource
 
 from releve.upgrade.context import Context
-from releve.upgrade.gone import GONE, MOVED, instead
+from releve.upgrade.gone import GONE, MOVED, RENAMED, instead
 from releve.upgrade.model import Edit, Finding, Rule
 from releve.upgrade.syntax.code import Code
-from releve.upgrade.syntax.edit import expression, replace
+from releve.upgrade.syntax.edit import expression, rename, replace
 
 MOVES = Rule(
     "moved-name",
@@ -45,8 +46,18 @@ STAR = Rule(
     False,
     "a * hides which names are LiveKit's: nothing in this file is recognised by them",
 )
-RULES = (MOVES, GONE_NAME, ANNOTATION, STAR)
+RENAMES = Rule(
+    "renamed-name",
+    "names",
+    "livekit.agents.metrics.PipelineEOUMetrics, PipelineLLMMetrics, PipelineSTTMetrics, PipelineTTSMetrics, "
+    "PipelineVADMetrics",
+    "livekit.agents.metrics.EOUMetrics, LLMMetrics, STTMetrics, TTSMetrics, VADMetrics",
+    True,
+    "the same things under their new names",
+)
+RULES = (MOVES, RENAMES, GONE_NAME, ANNOTATION, STAR)
 
+NAMED = re.compile(r"[A-Za-z_][\w.]*")
 ASSISTANTS = (".VoiceAssistant", ".VoicePipelineAgent")
 
 
@@ -57,6 +68,8 @@ def find(context: Context) -> Iterator[Finding]:
         if isinstance(statement.names, cst.ImportStar) and home.split(".")[0] == "livekit":
             yield Finding(STAR, statement, STAR.v1)
         yield from _moved(context, statement)
+        yield from _renamed(context, statement)
+    yield from _quoted(context)
     for node in [*code.all(cst.Name), *code.all(cst.Attribute)]:
         if code.within(node, cst.Import) or code.within(node, cst.ImportFrom):
             continue
@@ -64,7 +77,11 @@ def find(context: Context) -> Iterator[Finding]:
         if isinstance(above, cst.Attribute) and above.attr is node:
             continue
         full = _full(code, node)
-        if full in MOVED:  # a bare name follows its import
+        if full in RENAMED:  # a bare name follows its import
+            if isinstance(node, cst.Attribute):
+                new = RENAMED[full]
+                yield Finding(RENAMES, node, new, ((node, rename(new)),))
+        elif full in MOVED:  # a bare name follows its import
             edit = _reach(MOVED[full]) if isinstance(node, cst.Attribute) else None
             if edit:
                 yield Finding(MOVES, node, MOVED[full], ((node, edit),))
@@ -74,6 +91,26 @@ def find(context: Context) -> Iterator[Finding]:
                 yield Finding(ANNOTATION, node, new, ((node, replace(new)),))
             else:
                 yield Finding(GONE_NAME, node, f"{full} is gone: {advice}")
+
+
+def _quoted(context: Context) -> Iterator[Finding]:
+    """`agent: "VoicePipelineAgent"`."""
+    code = context.code
+    for node in code.all(cst.SimpleString):
+        scope = code.scope(node)
+        if scope is None or code.within(node, cst.Annotation) is None:
+            continue
+        text = node.raw_value
+        for name in set(NAMED.findall(text)):
+            if any(
+                found.name.startswith("livekit.") and found.name.endswith(ASSISTANTS)
+                for found in scope.get_qualified_names_for(name)
+            ):
+                new = context.imports.use("AgentSession")
+                text = re.sub(rf"(?<![\w.]){re.escape(name)}(?![\w.])", new, text)
+        if text != node.raw_value:
+            edit = replace(f"{node.quote}{text}{node.quote}")
+            yield Finding(ANNOTATION, node, text, ((node, edit),))
 
 
 def _full(code: Code, node: cst.CSTNode) -> str:
@@ -102,6 +139,8 @@ def _rewritten_elsewhere(context: Context, node: cst.CSTNode, full: str) -> bool
         return last in (
             "VoiceAssistant",
             "VoicePipelineAgent",
+            "MultimodalAgent",
+            "EOUModel",
             "ai_callable",
             "TypeInfo",
             "ChatImage",
@@ -120,6 +159,21 @@ def _rewritten_elsewhere(context: Context, node: cst.CSTNode, full: str) -> bool
     if isinstance(above, cst.Attribute) and above.value is node:
         return bool(_instead(above, _full(code, above))) or _full(code, above) in MOVED
     return False
+
+
+def _renamed(context: Context, statement: cst.ImportFrom) -> Iterator[Finding]:
+    code = context.code
+    if isinstance(statement.names, cst.ImportStar) or not statement.module or statement.relative:
+        return
+    home = code.text(statement.module)
+    for alias in statement.names:
+        new = RENAMED.get(f"{home}.{alias.evaluated_name}")
+        if new is None:
+            continue
+        edits: list[tuple[cst.CSTNode, Edit]] = [(alias.name, rename(new))]
+        if alias.asname is None and isinstance(alias.name, cst.Name):
+            edits += [(node, rename(new)) for node in code.references(alias.name)]
+        yield Finding(RENAMES, alias, new, tuple(edits))
 
 
 def _moved(context: Context, statement: cst.ImportFrom) -> Iterator[Finding]:
@@ -182,6 +236,7 @@ def _reach(new: str) -> Edit | None:
     added = {
         "livekit.agents.utils.aio": "utils",
         "livekit.agents.utils.http_context.http_session": "http_context",
+        "livekit.agents.types.ATTRIBUTE_AGENT_STATE": "types",
     }.get(new)
     if added is None:
         return None

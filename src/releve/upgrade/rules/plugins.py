@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import libcst as cst
 
 from releve.upgrade.context import Context
+from releve.upgrade.era import Era
 from releve.upgrade.model import Edit, Finding, Rule
 from releve.upgrade.syntax.edit import expression, keyword, rebuild
 
@@ -20,12 +21,13 @@ SILERO = Rule(
     "v1 loads the model that is in the package (no torch, no download); flagged with model_path",
 )
 OPENAI = Rule(
-    "openai-whisper",
+    "default-models",
     "plugins",
-    "openai.STT() and openai.TTS() without model, or without voice beside a VoiceAssistant",
-    'openai.STT(model="whisper-1"), openai.TTS(model="tts-1", voice="alloy")',
+    "openai.STT(), openai.TTS() and deepgram.STT() without model, openai.TTS() without voice beside a VoiceAssistant",
+    'openai.STT(model="whisper-1"), openai.TTS(model="tts-1", voice="alloy"), deepgram.STT(model="nova-2-general")',
     True,
-    "v1's defaults are other models, which a server of your own may not have: v0's are written out",
+    "v1's defaults are other models, which a server of your own may not have, and deepgram's takes no keywords=: "
+    "v0's are written out. A program that is v1 already keeps what it has",
 )
 SESSION = Rule(
     "openai-http-session",
@@ -47,8 +49,9 @@ DERIVED = Rule(
 )
 RULES = (SILERO, OPENAI, SESSION, DERIVED)
 
-STT, TTS = "plugins.openai.STT", "plugins.openai.TTS"
+STT, TTS, DEEPGRAM = "plugins.openai.STT", "plugins.openai.TTS", "plugins.deepgram.STT"
 DEFAULTS = {STT: {"model": '"whisper-1"'}, TTS: {"model": '"tts-1"', "voice": '"alloy"'}}
+DEFAULTS |= {DEEPGRAM: {"model": '"nova-2-general"'}}
 _STREAM = (
     "super().__init__(…) with its parent, and async def _run(self) in place of __anext__, reading "
 )
@@ -84,14 +87,20 @@ def find(context: Context) -> Iterator[Finding]:
             )
             continue
         yield Finding(SILERO, call, "silero.VAD.load()", ((call, _load),))
+    for call in code.calls(STT, TTS):
+        if any(a.keyword and a.keyword.value == "http_session" for a in call.args):
+            yield Finding(SESSION, call, SESSION.v1)
     v0 = bool(code.calls("agents.VoiceAssistant"))
-    for name, defaults in DEFAULTS.items():
+    for name, defaults in DEFAULTS.items() if context.era is not Era.V1 else ():
         for call in code.calls(name):
             given = {a.keyword.value for a in call.args if a.keyword}
-            if "http_session" in given:
-                yield Finding(SESSION, call, SESSION.v1)
             told = "model" in given and not v0  # then it may be v1's already
-            if _v1(given) or any(a.star for a in call.args) or told or "use_realtime" in given:
+            if (
+                _v1(given)
+                or any(a.star or not a.keyword for a in call.args)
+                or told
+                or "use_realtime" in given
+            ):
                 continue
             missing = {key: value for key, value in defaults.items() if key not in given}
             if not missing:

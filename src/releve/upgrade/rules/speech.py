@@ -46,7 +46,7 @@ STARTED = Rule(
 )
 RULES = (SAY, HISTORY, CLOSE, STARTED)
 
-KINDS = ("agents.VoiceAssistant", "agents.AgentSession")
+KINDS = {"agents.VoiceAssistant", "agents.MultimodalAgent", "agents.AgentSession"}
 SAID = {"source": "text", "add_to_chat_context": "add_to_chat_ctx"}
 TASKS = {"asyncio.create_task", "asyncio.ensure_future"}
 
@@ -54,7 +54,7 @@ TASKS = {"asyncio.create_task", "asyncio.ensure_future"}
 def find(context: Context) -> Iterator[Finding]:
     code, kinds, moved = context.code, context.kinds, all_converted(context)
     for node in code.all(cst.Attribute):
-        if kinds.of(node.value) not in KINDS:
+        if not KINDS & set(kinds.own.lineage(kinds.of(node.value))):
             continue
         attr, call = node.attr.value, code.parent(node)
         if attr in ("chat_context", "chat_ctx"):
@@ -66,7 +66,7 @@ def find(context: Context) -> Iterator[Finding]:
         elif isinstance(call, cst.Call) and call.func is node and attr == "say":
             yield from _say(context, call)
         elif isinstance(call, cst.Call) and call.func is node and attr == "aclose":
-            v0 = kinds.of(node.value) == "agents.VoiceAssistant"
+            v0 = kinds.of(node.value) not in (None, "agents.AgentSession")
             if v0 and not moved:  # what is rewritten would look as if nothing had been
                 yield Finding(CLOSE, call, CLOSE.v1)
             else:

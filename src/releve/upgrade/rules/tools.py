@@ -146,6 +146,20 @@ def _plain(place: int) -> Edit:
     return edit
 
 
+def _calls(context: Context, call: cst.Call, function: cst.FunctionDef) -> bool:
+    """Whether a call may be of that function: by its name, unless it is another object's."""
+    code, called = context.code, call.func
+    owner = code.owner(function)
+    if isinstance(called, cst.Name):
+        return owner is None and called.value == function.name.value
+    if not isinstance(called, cst.Attribute) or called.attr.value != function.name.value:
+        return False
+    kind = context.kinds.of(called.value)
+    if kind is None:  # whatever it is, unless it is a module or the tool is no method
+        return owner is not None and code.full(called) is None
+    return context.kinds.own.get(kind) is owner
+
+
 def _sync(context: Context, function: cst.FunctionDef) -> Iterator[Finding]:
     """A plain def under ai_callable (or, half migrated, under function_tool)."""
     code = context.code
@@ -157,12 +171,7 @@ def _sync(context: Context, function: cst.FunctionDef) -> Iterator[Finding]:
     }:
         return
     name = function.name.value
-    called = [
-        c
-        for c in code.all(cst.Call)
-        if isinstance(c.func, cst.Attribute | cst.Name)
-        and (c.func.attr.value if isinstance(c.func, cst.Attribute) else c.func.value) == name
-    ]
+    called = [c for c in code.all(cst.Call) if _calls(context, c, function)]
     if called:
         yield Finding(
             SYNC, function, f"async def {name}, and await its calls (line {code.line(called[0])})"

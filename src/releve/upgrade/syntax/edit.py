@@ -70,6 +70,37 @@ def argument(args: Sequence[cst.Arg], name: str) -> cst.Arg | None:
     return next((a for a in args if a.keyword is not None and a.keyword.value == name), None)
 
 
+def with_text(images: cst.List, text: cst.BaseExpression | None) -> cst.List:
+    """A list of images with the text before them, one a line where they were one a line."""
+    if text is None or not images.elements:
+        return images if text is None else cst.List([cst.Element(text)])
+    space = images.lbracket.whitespace_after
+    if not isinstance(space, cst.ParenthesizedWhitespace):
+        space = cst.SimpleWhitespace(" ")
+    first = cst.Element(text, comma=cst.Comma(whitespace_after=space))
+    return images.with_changes(elements=[first, *images.elements])
+
+
+def moved_to(text: str, depth: int) -> str:
+    """An expression whose first line stands `depth` columns in: its other lines move along, so that
+    the last one closes under the first. Text in triple quotes is left as it is."""
+    first, *more = text.split("\n")
+    if not more or '"""' in text or "'''" in text:
+        return text
+    shift = depth - (len(more[-1]) - len(more[-1].lstrip()))
+    moved = [
+        " " * max(len(line) - len(line.lstrip()) + shift, 0) + line.lstrip() if line.strip() else ""
+        for line in more
+    ]
+    return "\n".join([first, *moved])
+
+
+def one_a_line(parts: Sequence[str], depth: int) -> str:
+    """Arguments between brackets, one a line, `depth` columns in."""
+    lines = "".join(f"\n{' ' * depth}{moved_to(part, depth)}," for part in parts)
+    return f"{lines}\n{' ' * (depth - 4)}"
+
+
 def keyword(name: str, value: cst.BaseExpression) -> cst.Arg:
     return cst.Arg(value, keyword=cst.Name(name), equal=NO_SPACE)
 

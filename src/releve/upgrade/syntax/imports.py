@@ -92,8 +92,9 @@ def _add(module: cst.Module, home: str, name: str) -> cst.Module:
             body[place] = statement.with_changes(body=[_inserted(found, name)])
             return module.with_changes(body=body)
     new = cst.parse_statement(f"from {home} import {name}\n")
-    if last < 0:
-        last = 0 if module.get_docstring() is not None else -1
+    if last < 0 and module.get_docstring() is not None:
+        last = 0
+        new = new.with_changes(leading_lines=[cst.EmptyLine(indent=False)])
     return module.with_changes(body=[*module.body[: last + 1], new, *module.body[last + 1 :]])
 
 
@@ -133,13 +134,14 @@ def _inserted(statement: cst.ImportFrom, name: str) -> cst.ImportFrom:
 
 
 def uses(code: Code) -> dict[tuple[str, str], int]:
-    """How often the module reads each name that it imports at its top: by (full name, local)."""
-    scope, found = code.scope(code.module), {}
-    if isinstance(scope, GlobalScope):
+    """How often the module reads each name that it imports: by (full name, local)."""
+    found: dict[tuple[str, str], int] = {}
+    for scope in code.all_scopes():
         for assignment in scope.assignments:
             if isinstance(assignment, ImportAssignment):
                 for full in assignment.get_qualified_names_for(assignment.name):
-                    found[full.name, assignment.name] = len(assignment.references)
+                    key = full.name, assignment.name
+                    found[key] = found.get(key, 0) + len(assignment.references)
     return found
 
 
@@ -166,7 +168,56 @@ def drop(code: Code, before: dict[tuple[str, str], int]) -> cst.Module:
             kept = kept.with_changes(leading_lines=[*owed, *kept.leading_lines])  # type: ignore[attr-defined]
             owed = []
         body.append(kept)  # type: ignore[arg-type]
-    return code.module.with_changes(body=body)
+    nested = {key for key in unused if instead(key[0]) or before.get(key)}
+    return code.module.with_changes(body=body).visit(_Nested(nested))
+
+
+class _Nested(cst.CSTTransformer):
+    """Take unused imports out of blocks, and what holds nothing after that."""
+
+    def __init__(self, unused: set[tuple[str, str]]) -> None:
+        super().__init__()
+        self._unused = unused
+        self._emptied: list[cst.CSTNode] = []
+
+    def leave_SimpleStatementLine(
+        self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
+    ) -> cst.SimpleStatementLine | cst.RemovalSentinel:
+        kept = _without(updated_node, self._unused)
+        if kept is None:
+            return cst.RemoveFromParent()
+        assert isinstance(kept, cst.SimpleStatementLine)
+        return kept
+
+    def leave_IndentedBlock(
+        self, original_node: cst.IndentedBlock, updated_node: cst.IndentedBlock
+    ) -> cst.IndentedBlock:
+        if updated_node.body:
+            first, same = updated_node.body[0], original_node.body[0]
+            lines = getattr(first, "leading_lines", ())
+            if len(updated_node.body) == len(original_node.body) or first is same or not lines:
+                return updated_node
+            kept = [line for line in lines if line.comment]
+            return updated_node.with_changes(
+                body=[first.with_changes(leading_lines=kept), *updated_node.body[1:]]
+            )
+        if not original_node.body:
+            return updated_node
+        made = updated_node.with_changes(body=[cst.parse_statement("pass\n")])
+        self._emptied.append(made)
+        return made
+
+    def leave_Try(
+        self, original_node: cst.Try, updated_node: cst.Try
+    ) -> cst.Try | cst.RemovalSentinel:
+        """Nothing is tried any more: it goes where nothing is handled either."""
+        blocks = [updated_node.body, *(handler.body for handler in updated_node.handlers)]
+        bare = updated_node.orelse is None and updated_node.finalbody is None
+        gone = [any(block is one for one in self._emptied) for block in blocks]
+        if not any(gone):
+            return updated_node
+        # What else is handled would be handled no more: it stays as it is, and is flagged.
+        return cst.RemoveFromParent() if bare and all(gone) else original_node
 
 
 def _exported(module: cst.Module) -> set[str]:

@@ -7,58 +7,59 @@ every caller agrees. A variable that is also given something unknown is not know
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Iterator
-from dataclasses import dataclass
 
 import libcst as cst
 
 from releve.upgrade.syntax.code import Code
-from releve.upgrade.syntax.types import ATTRIBUTES, CLASSES, EVENTS, RETURNS, element
+from releve.upgrade.syntax.library import V0, Library
+from releve.upgrade.syntax.listener import Listener
+from releve.upgrade.syntax.own import Own
+from releve.upgrade.syntax.types import CONTAINERS, GIVES_ONE, SAME
 
-PLUGIN = re.compile(r"\.(LLM|STT|TTS|VAD)(\.load)?$")  # a plugin's part, and how it is made
-# What is said of a container's elements, by the name of its annotation.
-CONTAINERS = {"Optional": "", "dict": "map:", "Dict": "map:", "Mapping": "map:"}
-CONTAINERS |= dict.fromkeys(("list", "List", "Sequence", "Iterable", "Iterator", "set"), "iter:")
 PASSES = 6  # each carries knowledge one step further; programs do not nest deeper
 
 
-@dataclass(frozen=True)
-class Listener:
-    """`emitter.on("event", callback)`, written as a call or as a decorator."""
-
-    call: cst.Call
-    emitter: str
-    event: str
-    once: bool
-    callback: cst.FunctionDef | None  # None: a lambda or a function of another file
-    callback_expression: cst.BaseExpression | None  # None: a decorator
-
-
 class Kinds:
-    def __init__(self, code: Code) -> None:
+    def __init__(self, code: Code, library: Library | None = None) -> None:
         self.code = code
+        self.library: Library = library or V0()
+        self.own = Own(code, self.library)
+        self._said: dict[cst.CSTNode, str | None] = {}
         self._known: dict[Hashable, str | None] = {}
-        self._own: dict[str, cst.ClassDef] = {}
         for _ in range(PASSES):
             found: dict[Hashable, set[str | None]] = {}
             for key, kind in self._bindings():
                 if key is not None:
                     found.setdefault(key, set()).add(kind)
             known = {key: next(iter(kinds)) for key, kinds in found.items() if len(kinds) == 1}
+            self._said = {}
             if known == self._known:
                 break
             self._known = known
 
     def of(self, node: cst.CSTNode | None) -> str | None:
         """The type of an expression, None when the file does not tell."""
+        if node is None:
+            return None
+        if node not in self._said:
+            self._said[node] = None  # for what refers to itself
+            self._said[node] = self._of(node)
+        return self._said[node]
+
+    def _of(self, node: cst.CSTNode) -> str | None:
         code = self.code
         if isinstance(node, cst.Name | cst.Attribute):
             key = self._key(node)
             if key is not None and key in self._known:
                 return self._known[key]
+            if isinstance(node, cst.Name) and (owner := code.class_of(node)):
+                return None if owner.name.value == node.value else self.own.instance(owner)
+            full = code.full(node) or code.origin(node)
+            if full and (kind := self.library.value(full)):
+                return kind
         if isinstance(node, cst.Attribute):
-            return ATTRIBUTES.get((self.of(node.value) or "", node.attr.value))
+            return self._attribute(self.of(node.value) or "", node.attr.value)
         if isinstance(node, cst.Await):
             return self.of(node.expression)
         if isinstance(node, cst.NamedExpr):
@@ -67,29 +68,49 @@ class Kinds:
             kind = self.of(node.value) or ""
             return kind.split(":", 1)[1] if kind.startswith(("map:", "iter:")) else None
         if isinstance(node, cst.Call):
-            name = code.name(node) or ""
-            if name in CLASSES:
-                return name
+            made = node.func.value if isinstance(node.func, cst.Subscript) else node.func
+            if kind := self.library.made(code.full(made) or code.origin(made) or ""):
+                return kind
             if isinstance(node.func, cst.Name) and (own := self._own_class(node.func)):
                 return own
-            if name.startswith("plugins.") and (made := PLUGIN.search(name)):
-                return f"{made[1].lower()}.{made[1]}"
             return self._returned(node)
         return None
 
+    def _attribute(self, kind: str, name: str) -> str | None:
+        """Of an object; of an instance of this file's class, what its bases have."""
+        for base in self.own.lineage(kind):
+            if found := self.library.attribute(base, name):
+                return found
+        return None
+
+    def result(self, function: cst.FunctionDef) -> str | None:
+        """What a function gives back: its annotation, or what all its returns agree on."""
+        if function.returns is not None:
+            return self.annotated(function.returns.annotation)
+        found = {
+            self.of(node.value) for node in self.code.returns(function) if node.value is not None
+        }
+        return found.pop() if len(found) == 1 else None
+
     def _returned(self, call: cst.Call) -> str | None:
         function, first = call.func, call.args[0].value if call.args else None
+        element = self.library.element
         made = self.code.resolve(function)
-        if made is not None and made.returns is not None:
-            return self.annotated(made.returns.annotation)
+        if made is not None:
+            return self.result(made)
         if isinstance(function, cst.Name) and first is not None:
             if function.value in ("list", "tuple", "sorted", "iter", "reversed", "set"):
                 kind = element(self.of(first))
                 return f"iter:{kind}" if kind else None
-            return element(self.of(first)) if function.value == "next" else None
+            if function.value == "next":
+                return element(self.of(first))
+        if first is not None and self.code.called_from(function, "copy") in SAME:
+            return self.of(first)
         if not isinstance(function, cst.Attribute):
             return None
         owner, method = self.of(function.value) or "", function.attr.value
+        if owner.startswith("iter:") and method in GIVES_ONE:
+            return owner.removeprefix("iter:")
         if owner.startswith("map:"):
             kind = owner.removeprefix("map:")
             return {
@@ -98,14 +119,17 @@ class Kinds:
                 "get": kind,
                 "pop": kind,
             }.get(method)
-        return RETURNS.get((owner, method))
+        for base in self.own.lineage(owner):
+            if found := self.library.returned(base, method):
+                return found
+        return None
 
     def _key(self, node: cst.Name | cst.Attribute) -> Hashable:
         if isinstance(node, cst.Name):
             return self.code.variable(node)
         if isinstance(node.value, cst.Name) and (owner := self.code.class_of(node.value)):
             return owner, node.attr.value
-        own = self._own.get(self.of(node.value) or "")
+        own = self.own.get(self.of(node.value))
         return (own, node.attr.value) if own else None
 
     def _own_class(self, name: cst.Name) -> str | None:
@@ -113,16 +137,21 @@ class Kinds:
         owner = self.code.class_of(name)
         if owner is None or owner.name.value != name.value:
             return None
-        kind = f"own:{owner.name.value}:{id(owner)}"
-        self._own[kind] = owner
-        return kind
+        return self.own.instance(owner)
 
     def _bindings(self) -> Iterator[tuple[Hashable, str | None]]:
         code = self.code
         for function in code.all(cst.FunctionDef):
-            for param in [*function.params.params, *function.params.kwonly_params]:
+            top = isinstance(code.parent(function), cst.Module)
+            for place, param in enumerate(
+                [*function.params.params, *function.params.kwonly_params]
+            ):
                 if param.annotation:
                     yield self._param(param), self.annotated(param.annotation.annotation)
+                elif top and (
+                    kind := self.library.given(function.name.value, place, param.name.value)
+                ):
+                    yield self._param(param), kind
         for assign in code.all(cst.Assign):
             for target in assign.targets:
                 yield from self._assigned(target.target, assign.value)
@@ -135,11 +164,14 @@ class Kinds:
                 yield self._key(field), kind
         for loop in code.all(cst.For):
             yield from self._looped(loop.target, self.of(loop.iter))
+        for item in code.all(cst.WithItem):
+            if item.asname and isinstance(item.asname.name, cst.Name):
+                yield self._key(item.asname.name), self.of(item.item)
         for comprehension in code.all(cst.CompFor):
             yield from self._looped(comprehension.target, self.of(comprehension.iter))
         for listener in self.listeners():
             if listener.callback:
-                given = EVENTS[listener.emitter].get(listener.event, ())
+                given = (self.library.events(listener.emitter) or {}).get(listener.event, ())
                 params = code.params(listener.callback)
                 if len(params) == 1 and given[-1:] == ("llm.ChatMessage",):
                     given = given[-1:]  # from 0.8 on
@@ -167,7 +199,7 @@ class Kinds:
         self, target: cst.BaseAssignTargetExpression, kind: str | None
     ) -> Iterator[tuple[Hashable, str | None]]:
         if isinstance(target, cst.Name):
-            yield self._key(target), element(kind)
+            yield self._key(target), self.library.element(kind)
         elif isinstance(target, cst.Tuple) and kind and kind.startswith("items:"):
             last = target.elements[-1].value
             if len(target.elements) == 2 and isinstance(last, cst.Name):
@@ -221,11 +253,9 @@ class Kinds:
     def annotated(self, annotation: cst.BaseExpression) -> str | None:
         """The type an annotation names; `X | None`, `Optional[X]` and `"X"` are X."""
         if isinstance(annotation, cst.Name | cst.Attribute):
-            name = self.code.name(annotation)
-            if name in CLASSES:
-                return name
-            if name and name.startswith("plugins.") and (made := PLUGIN.search(name)):
-                return f"{made[1].lower()}.{made[1]}"
+            full = self.code.full(annotation) or self.code.origin(annotation)
+            if kind := self.library.annotated(full or ""):
+                return kind
             return self._own_class(annotation) if isinstance(annotation, cst.Name) else None
         if isinstance(annotation, cst.BinaryOperation):
             sides = [self.annotated(annotation.left), self.annotated(annotation.right)]
@@ -242,10 +272,8 @@ class Kinds:
     def _quoted(self, text: str, at: cst.CSTNode) -> str | None:
         scope = self.code.scope(at)
         for found in scope.get_qualified_names_for(text) if scope else ():
-            from releve.upgrade.syntax.names import canonical
-
-            if (name := canonical(found.name)) in CLASSES:
-                return name
+            if kind := self.library.annotated(found.name):
+                return kind
         return None
 
     def listeners(self) -> Iterator[Listener]:
@@ -254,9 +282,10 @@ class Kinds:
             function = call.func
             if not isinstance(function, cst.Attribute) or function.attr.value not in ("on", "once"):
                 continue
-            emitter = self.of(function.value)
+            kinds = self.own.lineage(self.of(function.value))
+            emitter = next((kind for kind in kinds if self.library.events(kind) is not None), None)
             event = call.args[0].value if call.args else None
-            if emitter not in EVENTS or not isinstance(event, cst.SimpleString):
+            if emitter is None or not isinstance(event, cst.SimpleString):
                 continue
             name, once = str(event.evaluated_value), function.attr.value == "once"
             above = self.code.parent(call)

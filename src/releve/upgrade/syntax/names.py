@@ -23,6 +23,8 @@ AGENTS_HOMES = {
     "job",
     "worker",
     "voice_assistant",
+    "multimodal",
+    "multimodal_agent",
     "assistant",
     "voice",
 }

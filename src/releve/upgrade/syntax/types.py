@@ -12,8 +12,10 @@ CLASSES = {
     "rtc.VideoFrameEvent", "rtc.AudioSource", "agents.JobContext", "agents.JobRequest",
     "agents.Worker", "agents.VoiceAssistant", "agents.AgentSession", "llm.ChatContext",
     "agents.ConversationItemAddedEvent",
-    "llm.ChatMessage", "llm.LLM", "llm.LLMStream", "llm.ChatChunk", "api.LiveKitAPI",
+    "llm.ChatMessage", "llm.LLM", "llm.LLMStream", "tts.ChunkedStream",
+    "llm.ChatChunk", "api.LiveKitAPI",
     "api.SipService", "stt.STT", "stt.SpeechStream", "tts.TTS", "tts.SynthesizeStream",
+    "agents.MultimodalAgent", "plugins.openai.realtime.RealtimeModel",
     "tts.SynthesizedAudio", "vad.VAD", "vad.VADStream", "vad.VADEvent",
 }  # fmt: skip
 
@@ -24,6 +26,7 @@ ATTRIBUTES = {
     ("agents.JobContext", "agent"): "rtc.LocalParticipant",
     ("agents.VoiceAssistant", "chat_context"): "llm.ChatContext",
     ("agents.VoiceAssistant", "chat_ctx"): "llm.ChatContext",
+    ("agents.MultimodalAgent", "chat_ctx"): "llm.ChatContext",
     ("agents.AgentSession", "chat_ctx"): "llm.ChatContext",
     ("agents.AgentSession", "history"): "llm.ChatContext",
     **{
@@ -43,6 +46,9 @@ ATTRIBUTES = {
     ("rtc.Participant", "tracks"): "map:rtc.TrackPublication",
     ("rtc.Participant", "track_publications"): "map:rtc.TrackPublication",
     ("rtc.DataPacket", "participant"): "rtc.RemoteParticipant",
+    ("llm.LLMStream", "_chat_ctx"): "llm.ChatContext",
+    ("llm.LLMStream", "chat_ctx"): "llm.ChatContext",
+    ("plugins.openai.realtime.RealtimeModel", "sessions"): "iter:openai.RealtimeSession",
     ("llm.ChatContext", "messages"): "iter:llm.ChatMessage",
     ("llm.ChatContext", "items"): "iter:llm.ChatMessage",
     ("api.LiveKitAPI", "sip"): "api.SipService",
@@ -109,6 +115,7 @@ ASSISTANT_EVENTS: dict[str, tuple[str | None, ...]] = {
 EVENTS = {
     "rtc.Room": ROOM_EVENTS,
     "agents.VoiceAssistant": ASSISTANT_EVENTS,
+    "agents.MultimodalAgent": ASSISTANT_EVENTS,
     "agents.AgentSession": ASSISTANT_EVENTS,  # v0's names, still listened to after half a migration
 }
 
@@ -120,3 +127,12 @@ def element(kind: str | None) -> str | None:
     if kind.startswith("iter:"):
         return kind.removeprefix("iter:")
     return ELEMENTS.get(kind)
+
+
+# What is said of a container's elements, by the name of its annotation.
+CONTAINERS = {"Optional": "", "dict": "map:", "Dict": "map:", "Mapping": "map:"}
+CONTAINERS |= dict.fromkeys(("list", "List", "Sequence", "Iterable", "Iterator", "set"), "iter:")
+CONTAINERS |= dict.fromkeys(("deque", "Deque", "tuple", "Tuple", "Set", "frozenset"), "iter:")
+CONTAINERS |= dict.fromkeys(("AsyncIterable", "AsyncIterator", "AsyncGenerator"), "iter:")
+GIVES_ONE = {"pop", "popleft"}  # of what a list or deque holds
+SAME = {"copy", "deepcopy"}  # of the module copy

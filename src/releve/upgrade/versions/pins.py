@@ -7,6 +7,8 @@ import tomllib
 from typing import Any
 
 from releve.upgrade.model import CannotParse, Note, Rule, Upgraded
+from releve.upgrade.target.signatures import Target, load
+from releve.upgrade.versions.beside import PIN_BESIDE, normal, pin_beside
 
 PIN = Rule(
     "pin",
@@ -26,50 +28,7 @@ PIN_BY_HAND = Rule(
     False,
     "what is generated or built elsewhere is not edited here",
 )
-RULES = (PIN, PIN_BY_HAND)
-
-AGENTS = "1.1.3"
-TARGET = {
-    "livekit": "1.0.10",
-    "livekit-api": "1.0.3",
-    "livekit-protocol": "1.0.4",
-    "livekit-agents": AGENTS,
-}
-# The plugins that were released as 1.1.3, by livekit-agents 1.1.3's own list of extras.
-PLUGINS = [
-    "anthropic",
-    "assemblyai",
-    "aws",
-    "azure",
-    "baseten",
-    "bey",
-    "bithuman",
-    "cartesia",
-    "clova",
-    "deepgram",
-    "elevenlabs",
-    "fal",
-    "gladia",
-    "google",
-    "groq",
-    "hume",
-    "langchain",
-    "lmnt",
-    "neuphonic",
-    "nltk",
-    "openai",
-    "playai",
-    "resemble",
-    "rime",
-    "sarvam",
-    "silero",
-    "speechify",
-    "speechmatics",
-    "spitch",
-    "tavus",
-    "turn-detector",
-]
-TARGET |= {f"livekit-plugins-{name}": AGENTS for name in PLUGINS}
+RULES = (PIN, PIN_BESIDE, PIN_BY_HAND)
 
 _NAME = r"(?P<name>livekit(?:[-_.][a-z0-9]+)*)(?P<extras>\s*\[[^\]]*\])?"
 _ONE = r"\s*(?:===|==|~=|!=|<=|>=|<|>)\s*[^;#'\",\s\\]+"
@@ -121,8 +80,9 @@ def kind_of(name: str) -> str | None:
     )
 
 
-def upgrade(source: bytes, kind: str) -> Upgraded:
+def upgrade(source: bytes, kind: str, target: Target | None = None) -> Upgraded:
     """What becomes of such a file. Raises CannotParse when it cannot be read."""
+    target = target or load()
     try:
         lines = source.decode().splitlines(keepends=True)
         bare = _bare(tomllib.loads(source.decode())) if kind == "pyproject" else set()
@@ -138,22 +98,25 @@ def upgrade(source: bytes, kind: str) -> Upgraded:
         )
         return Upgraded(source, source, (), flags, flags)
     if kind == "lock":
-        return _locked_by_name(source, lines)
+        return _locked_by_name(source, lines, target)
     if any("--hash=" in line for line in lines):
-        return _locked(source, lines)
+        return _locked(source, lines, target)
     notes: list[Note] = []
     table = ""
     done: list[str] = []
     for number, line in enumerate(lines, 1):
         if kind == "pyproject" and (header := TABLE.match(line)):
             table = header["table"].replace('"', "")
-        done.append(_line(line, number, kind, notes, table, bare))
-    rewrites = tuple(note for note in notes if note.rule is PIN)
+        done.append(_line(line, number, kind, notes, table, bare, target))
+    if any(note.rule is PIN for note in notes):
+        ini = kind == "requirements" and any(line.startswith("[") for line in lines)
+        pin_beside(done, "cfg" if ini else kind, notes, target)
+    rewrites = tuple(note for note in notes if note.rule is not PIN_BY_HAND)
     flags = tuple(note for note in notes if note.rule is PIN_BY_HAND)
     return Upgraded(source, "".join(done).encode(), rewrites, flags, flags)
 
 
-def _locked(source: bytes, lines: list[str]) -> Upgraded:
+def _locked(source: bytes, lines: list[str], target: Target) -> Upgraded:
     flags = tuple(
         Note(
             number,
@@ -162,19 +125,26 @@ def _locked(source: bytes, lines: list[str]) -> Upgraded:
         )
         for number, line in enumerate(lines, 1)
         if (found := LOCKED.match(line))
-        and (version := TARGET.get(_normal(found["name"]))) is not None
+        and (version := target.versions.get(normal(found["name"]))) is not None
         and not _is_v1(found["version"])
     )
     return Upgraded(source, source, (), flags, flags)
 
 
-def _locked_by_name(source: bytes, lines: list[str]) -> Upgraded:
+def _locked_by_name(source: bytes, lines: list[str], target: Target) -> Upgraded:
     """A lock in TOML: a package's name, and its version in the next line."""
     flags = []
     for number, (line, after) in enumerate(zip(lines, [*lines[1:], ""], strict=True), 1):
         name, told = LOCK_ENTRY.match(line), LOCK_VERSION.match(after)
-        if name and told and not _is_v1(told["version"]) and _normal(name["name"]) in TARGET:
-            advice = f"make the lock again with {name['name']}=={TARGET[_normal(name['name'])]}"
+        if (
+            name
+            and told
+            and not _is_v1(told["version"])
+            and normal(name["name"]) in target.versions
+        ):
+            advice = (
+                f"make the lock again with {name['name']}=={target.versions[normal(name['name'])]}"
+            )
             flags.append(Note(number, PIN_BY_HAND, advice))
     return Upgraded(source, source, (), tuple(flags), tuple(flags))
 
@@ -192,7 +162,9 @@ def _bare(project: dict[str, Any]) -> set[str]:
     return told - {own.get("name"), *own.get("keywords", [])}
 
 
-def _line(line: str, number: int, kind: str, notes: list[Note], table: str, bare: set[str]) -> str:
+def _line(
+    line: str, number: int, kind: str, notes: list[Note], table: str, bare: set[str], target: Target
+) -> str:
     text, end = line.rstrip("\r\n"), line[len(line.rstrip("\r\n")) :]
     if not text.lstrip().startswith("#") and ADDRESS.search(text):
         notes.append(
@@ -201,17 +173,17 @@ def _line(line: str, number: int, kind: str, notes: list[Note], table: str, bare
         return line
     if kind == "requirements":
         found = REQUIREMENT.match(text)
-        return (_pinned(found, number, notes) + end) if found else line
+        return (_pinned(found, number, notes, target) + end) if found else line
     if text.lstrip().startswith("#"):
         return line
     poetry = POETRY.match(text) if table.endswith("dependencies") else None
     home, _, package = table.rpartition(".")
     own = TABLE_VERSION.match(text) if home.endswith("dependencies") else None
-    if own and (version := TARGET.get(_normal(package))) and not _is_v1(own["version"]):
+    if own and (version := target.versions.get(normal(package))) and not _is_v1(own["version"]):
         notes.append(Note(number, PIN, f"{package} {version}"))
         return f"{own['before']}{own['is']}{version}{own['after']}{end}"
-    if poetry and _normal(poetry["name"]) in TARGET:
-        version = TARGET[_normal(poetry["name"])]
+    if poetry and normal(poetry["name"]) in target.versions:
+        version = target.versions[normal(poetry["name"])]
         if not _is_v1(poetry["version"]):
             notes.append(Note(number, PIN, f"{poetry['name']} {version}"))
             return (
@@ -222,25 +194,25 @@ def _line(line: str, number: int, kind: str, notes: list[Note], table: str, bare
     def pinned(quoted: re.Match[str]) -> str:
         # Without a version it may be a keyword, or the project's own name.
         told = quoted["version"] or quoted["extras"] or quoted[0][1:-1] in bare
-        return _pinned(quoted, number, notes) if told else quoted[0]
+        return _pinned(quoted, number, notes, target) if told else quoted[0]
 
     return QUOTED.sub(pinned, text) + end
 
 
-def _pinned(found: re.Match[str], number: int, notes: list[Note]) -> str:
-    name, whole = _normal(found["name"]), found[0]
-    version = TARGET.get(name)
+def _pinned(found: re.Match[str], number: int, notes: list[Note], target: Target) -> str:
+    name, whole = normal(found["name"]), found[0]
+    version = target.versions.get(name)
     if version is None:
         if name.startswith("livekit-plugins-"):
             notes.append(
-                Note(number, PIN_BY_HAND, f"{name} has no {AGENTS}: find out what took its place")
+                Note(
+                    number,
+                    PIN_BY_HAND,
+                    f"{name} has no {target.version}: find out what took its place",
+                )
             )
         return whole
     if _is_v1(found["version"]):
         return whole
     notes.append(Note(number, PIN, f"{name}=={version}"))
     return f"{found['before']}{found['name']}{found['extras'] or ''}=={version}{found['after']}"
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()

@@ -1,0 +1,33 @@
+"""Options of later assistants, each with its own successor."""
+
+from livekit.agents import Agent, AgentSession, JobContext, WorkerOptions, cli, llm
+from livekit.plugins import openai, silero, turn_detector
+from livekit.plugins.turn_detector.english import EnglishModel
+
+
+async def look_up(agent, chat_ctx: llm.ChatContext):
+    chat_ctx.add_message(role="assistant", content=["Soup is off."])
+
+
+def spoken(agent, text):
+    return text
+
+
+async def entrypoint(ctx: JobContext):
+    await ctx.connect()
+    agent = AgentSession(
+        vad=silero.VAD.load(),
+        stt=openai.STT(model="whisper-1"),
+        llm=openai.LLM.with_groq(model="llama-3.3-70b-versatile"),
+        tts=openai.TTS(model="tts-1", voice="alloy"),
+        turn_detection=EnglishModel(),
+        max_tool_steps=3,
+        before_llm_cb=look_up,
+        before_tts_cb=spoken,
+    )
+    await agent.start(Agent(instructions=""), room=ctx.room)
+    print(turn_detector.EOUModel(unlikely_threshold=0.2))
+
+
+if __name__ == "__main__":
+    cli.run_app(WorkerOptions(entrypoint_fnc=entrypoint))
