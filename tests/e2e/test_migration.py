@@ -65,6 +65,24 @@ def test_a_host_without_room_for_a_run_is_refused_with_what_to_do(stage: Stage) 
     assert "Run it at a quieter hour" in run.last
 
 
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ({"imgae": "x"}, "release.imgae is no setting of a release; the nearest is image"),
+        ({}, "the release differs in nothing from what is in service"),
+        ({"image": "localhost:1/nothing:9"}, "localhost:1/nothing:9 is not on demo"),
+    ],
+)
+def test_a_release_that_cannot_be_is_refused_and_nothing_has_changed(
+    stage: Stage, release: dict[str, Any], said: str
+) -> None:
+    before = stage.containers()
+    run = stage.play("playbooks/preflight.yml", release=release, agent_hardened=False, **SHORT)
+    assert run.code != 0
+    assert said in run.last
+    assert stage.containers() == before
+
+
 def test_blue_is_not_restarted_while_somebody_talks(stage: Stage) -> None:
     """Once nobody does, it is: Molecule's host is migrated so."""
     blue = stage.blue()

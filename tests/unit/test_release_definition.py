@@ -134,6 +134,15 @@ def test_a_variable_comes_from_files_then_from_the_release_and_null_takes_it_awa
     assert "OF_IMAGE" in found.body["Env"]  # without a value: the engine takes it away
 
 
+def test_what_the_owner_took_away_from_the_image_is_taken_away_from_the_new_one() -> None:
+    both = {"Env": ["PROXY=http://old"]}
+    assert env(made(old=both, new=both)) == {"LIVEKIT_URL": URL}
+    config = {"Env": ["A=1"], "Entrypoint": None, "Cmd": ["python", "a.py"]}
+    started = {"Entrypoint": ["tini", "--"], "Cmd": ["python", "a.py"]}
+    shown = made(config=config, old=started, new=started).shown()["Config"]
+    assert (shown["Entrypoint"], shown["Cmd"]) == (None, ["python", "a.py"])
+
+
 @pytest.mark.parametrize(
     ("command", "led"),
     [
