@@ -229,6 +229,30 @@ def test_relèves_own_probes_are_no_agents(host: Host) -> None:
     assert only(host).bots == ()
 
 
+def test_sip_and_egress_are_neither_agents_nor_bots(host: Host) -> None:
+    at = server(host)
+    there = [
+        {"room": "a", "identity": "caller", "kind": "SIP"},
+        {"room": "a", "identity": "agent-1", "kind": "AGENT"},
+        {"room": "b", "identity": "rec", "kind": "EGRESS"},
+    ]
+    host.connection(
+        worker(host, says=python(rooms=there)), "172.18.0.98:4000", "172.18.0.97:7880", at
+    )
+    for number, program in enumerate(("livekit-sip", "egress")):
+        full = host.container("cd"[number], f"shop_{program}", labels=compose(program))
+        host.process(800 + number, [f"/bin/{program}"], net=program, container=full)
+        host.connection(800 + number, f"172.18.0.99:500{number}", "172.18.0.97:7880", at)
+    machine = host.machine()
+    found = machine.look()
+    assert [(len(one.workers), one.bots) for one in found.stacks] == [(1, ())]
+    text = "\n".join(page(machine, found, None, None))
+    assert "SIP     container shop_livekit-sip on shop_default" in text
+    assert "egress  container shop_egress on shop_default" in text
+    assert "Now in 2 rooms: 1 AGENT, 1 EGRESS, 1 SIP." in text
+    assert text.endswith("Can be moved.")
+
+
 def test_a_server_on_another_host_is_known_by_the_url(host: Host) -> None:
     env = ["LIVEKIT_URL=wss://user:pw@shop.livekit.cloud?x=1", *ENVIRONMENT[1:]]
     says = python(version={"version": "1.9.4", "node": "ND_1"})
