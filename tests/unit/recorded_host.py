@@ -45,6 +45,7 @@ class Host:
         self.containers: list[SimpleNamespace] = []
         self.tables: dict[str, list[str]] = {}
         self.answers: dict[tuple[int, int, str], tuple[int, str]] = {}
+        self.requests: list[str] = []
         self.ran: list[tuple[str, list[str]]] = []
         self._inode = 1000
         for module in (agents, servers):
@@ -191,6 +192,7 @@ class Host:
         self.tables.setdefault(net, []).append(row)
 
     def _http_get(self, pid: int, end: Any, path: str) -> tuple[int, str] | None:
+        self.requests.append(str(end))
         known = any(port == end.port and of == pid for of, port, _ in self.answers)
         return self.answers.get((pid, end.port, path), NOT_FOUND if known else None)
 

@@ -217,6 +217,7 @@ def test_a_program_that_joins_rooms_by_itself_is_no_worker(host: Host) -> None:
     stack = only(host)
     assert [agent.place.name for agent in stack.workers] == ["shop_agent"]
     assert [bot.place.name for bot in stack.bots] == ["shop_bot"]
+    assert "172.18.0.99:33000" not in host.requests, "a port for media never answers"
 
 
 def test_relèves_own_probes_are_no_agents(host: Host) -> None:

@@ -16,7 +16,6 @@ from .routes import Route, Routes
 from .sockets import Sockets, http_get
 
 COLOURS = ("blue", "green")
-ASKED_AT_MOST = 4  # a worker has one port; a program in a call has some that never answer
 
 
 @dataclass(frozen=True)
@@ -140,7 +139,9 @@ class Agents:
 
     def _health(self, process: Process) -> dict[str, Any] | None:
         """A worker's answer: what `/worker` tells, or {} of one that only says that it is well."""
-        for end in self._sockets.listening(process)[:ASKED_AT_MOST]:
+        for end in self._sockets.listening(process):
+            if not (end.anywhere or end.loopback):
+                continue  # a call's own port for media, which accepts and never answers
             answer = http_get(process.pid, end, "/worker")
             if answer is None:
                 continue
