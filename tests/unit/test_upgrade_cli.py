@@ -352,7 +352,8 @@ def test_every_way_to_tell_versions_in_pyproject_is_known_and_nothing_else_is_to
     assert '    "openai==1.96.1",' in beside
     assert [note.line for note in done.flags] == [21]
     again = pins.upgrade(done.after, "pyproject")
-    assert (again.after, again.rewrites, again.flags) == (done.after, (), done.flags)
+    assert (again.after, again.rewrites, again.flags) == (done.after, (), done.left)
+    assert b"git = " in done.after.splitlines()[done.left[0].line - 1]
 
 
 def test_what_is_v1_already_is_not_taken_back() -> None:

@@ -9,7 +9,7 @@ import libcst as cst
 from releve.upgrade.context import Context
 from releve.upgrade.model import Edit, Finding, Rule
 from releve.upgrade.syntax.edit import expression, with_first
-from releve.upgrade.syntax.kinds import Listener
+from releve.upgrade.syntax.listener import Listener
 from releve.upgrade.syntax.types import ASSISTANT_EVENTS
 
 EVENT = Rule(

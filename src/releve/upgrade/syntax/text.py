@@ -68,8 +68,9 @@ def _named(code: Code, name: cst.Name, depth: int) -> Is:
     for assignment in scope[name.value] if scope else ():
         node = assignment.node if isinstance(assignment, Assignment) else None
         above = node if isinstance(node, cst.Param) else code.parent(node) if node else None
-        if (isinstance(above, cst.Param) and above.annotation) or isinstance(above, cst.AnnAssign):
-            found.add(_annotated(code, above.annotation))
+        told = above.annotation if isinstance(above, cst.Param | cst.AnnAssign) else None
+        if told is not None:
+            found.add(_annotated(code, told))
         elif isinstance(above, cst.AssignTarget) and isinstance(
             made := code.parent(above), cst.Assign
         ):

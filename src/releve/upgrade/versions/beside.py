@@ -63,8 +63,8 @@ def _ours(lines: list[str]) -> set[str]:
             ours.add(normal(found["name"]))
             extras = (found["extras"] or "").strip(" []").split(",")
             ours |= {f"livekit-plugins-{normal(e.strip())}" for e in extras if e.strip()}
-        if found := TABLE_EXTRAS.match(line):
-            ours |= {f"livekit-plugins-{normal(e)}" for e in re.findall(r"[\w-]+", found[1])}
+        if table := TABLE_EXTRAS.match(line):
+            ours |= {f"livekit-plugins-{normal(e)}" for e in re.findall(r"[\w-]+", table[1])}
     return ours
 
 

@@ -113,7 +113,11 @@ def upgrade(source: bytes, kind: str, target: Target | None = None) -> Upgraded:
         pin_beside(done, "cfg" if ini else kind, notes, target)
     rewrites = tuple(note for note in notes if note.rule is not PIN_BY_HAND)
     flags = tuple(note for note in notes if note.rule is PIN_BY_HAND)
-    return Upgraded(source, "".join(done).encode(), rewrites, flags, flags)
+    left = tuple(
+        Note(1 + "".join(done[: note.line - 1]).count("\n"), note.rule, note.advice)
+        for note in flags
+    )
+    return Upgraded(source, "".join(done).encode(), rewrites, flags, left)
 
 
 def _locked(source: bytes, lines: list[str], target: Target) -> Upgraded:
