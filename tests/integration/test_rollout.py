@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -226,6 +227,28 @@ async def test_an_offer_that_nobody_took_goes_back(
     gateway.rejected = 1
     ended = await controller.ended()
     assert "gate offers: offers without an agent is 1" in ended["reason"]
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_where_nothing_can_be_written_down_it_goes_back(
+    controller: Controller, gateway: StandInGateway, killed: bool
+) -> None:
+    """As on a full disk. One that starts later, and has read of no return, does not go on."""
+    controller.plan["schedule"] = [{"weight": 25, "seconds": 1}, LONG[1]]
+    controller.start()
+    await controller.until(lambda: "moved" in controller.events)
+    assert controller.process is not None
+    pid = controller.process.pid
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, -1))
+    await controller.until(lambda: gateway.greens == [25, 0])
+    assert "back" not in controller.events
+    if killed:
+        controller.kill()
+        controller.start()
+    else:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+    assert (await controller.ended())["verdict"] == "rolled_back"
+    assert gateway.greens == [25, 0]
 
 
 async def test_an_operators_decision_ends_it_as_superseded(

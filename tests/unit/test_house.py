@@ -109,6 +109,16 @@ def test_gateway_and_probe_do_not_import_each_other() -> None:
     assert "gateway" not in both["probe"]
 
 
+def test_the_rollout_uses_gateway_and_probe_by_their_surfaces() -> None:
+    """The admin API and the record's files; of their code what reads those, and the log's form."""
+    both = arrows(ROOT / "src/releve")
+    assert "rollout" not in both["gateway"] | both["probe"]
+    used = {name for file in (ROOT / "src/releve/rollout").rglob("*.py") for name in imported(file)}
+    surfaces = ("releve.gateway.operator.logs", "releve.probe.judgement.")
+    inside = {name for name in used if name.startswith(("releve.gateway.", "releve.probe."))}
+    assert {name for name in inside if not name.startswith(surfaces)} <= {"releve.probe.judgement"}
+
+
 def test_no_folder_of_code_has_too_many_modules() -> None:
     folders = {path.parent for base in CODE for path in (ROOT / base).rglob("*.py")}
     counts = {named(folder): len(children_files(folder)) for folder in folders}

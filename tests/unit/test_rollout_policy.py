@@ -293,6 +293,19 @@ def test_an_epoch_that_somebody_else_took_is_the_end_and_nothing_is_touched() ->
     assert world.gateway.weights == {"blue": 40, "green": 60}
 
 
+def test_of_two_that_take_the_same_epoch_the_second_ends() -> None:
+    world = World(plan())
+    world.heard = True
+    for event in ("epoch", "step"):
+        what = following(world.plan, world.state, world.seen())
+        assert what is not None
+        assert what.event == event
+        world.happen(what)
+    world.gateway.epoch, world.gateway.by = 4, "rollout other"
+    world.settle()
+    assert (world.state.verdict, world.gateway.put_by) == ("superseded", [])
+
+
 def test_a_lease_that_ran_out_is_a_rollback_made_by_the_gateway() -> None:
     world = World(plan())
     world.settle()

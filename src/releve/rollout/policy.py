@@ -138,6 +138,9 @@ def breach(plan: Plan, state: State, seen: Seen) -> str | None:
     said = [f"gate {name}: {why}" for name, why in _said(seen.gates, "fail")]
     if seen.boot != state.boot:
         said.append("the host was restarted, and the calls held through the rollout are gone")
+    if seen.decision is not None and seen.decision.weights.keys() != {plan.from_, plan.to}:
+        known = " and ".join(seen.decision.weights)
+        said.append(f"the gateway has {known}, the plan {plan.from_} and {plan.to}")
     if (other := _changed(plan, state, seen.decision)) is not None:
         said.append(other)
     if seen.wrong is not None:

@@ -10,7 +10,7 @@ import matplotlib
 matplotlib.use("svg")
 from matplotlib import pyplot
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PANELS = (
     ("ms per dispatch", (("p50_ms", "p50"), ("p99_ms", "p99"), ("direct_p99_ms", "direct, p99"))),
     ("MB resident", (("memory_mb", "memory"),)),
