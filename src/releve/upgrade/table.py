@@ -43,7 +43,18 @@ listed with its line; the others are moved. Environments, `node_modules` and bui
 through annotations, constructors, attributes, loops and callbacks. Everything else is *flagged*,
 with its line and what to write. Formatting and comments stay; running it again changes nothing. A
 line with the comment `# releve: v1` is one that a person has looked at: nothing is flagged there.
-What comes from another file is not followed: annotate it (`room: rtc.Room`). Notebooks are not read.
+What other files of the project hold, return and give is followed where their imports are plain; where that does not
+reach, annotate (`room: rtc.Room`). Notebooks are not read.
+
+LiveKit's own examples, moved by the tool and then imported with the packages of 1.1.3; a file fails where its import
+does, or a name or call that its imports lead to. Files that need other packages were checked by the tool alone.
+
+| examples of | files | with flags | flags | fail without a flag | need other packages |
+|---|---|---|---|---|---|
+| 0.5.1 | 7 | 1 | 7 | 0 | 0 |
+| 0.7.2 | 9 | 5 | 35 | 0 | 0 |
+| 0.10.2 | 20 | 15 | 37 | 0 | 3 |
+| 0.12.20 | 30 | 25 | 72 | 0 | 2 |
 
 In a repository, `ansible-playbook playbooks/upgrade_code.yml -e code_repository=/path/to/it` does
 all of this on the branch `migration-livekit-v1`, imports the result in green's image, and calls
