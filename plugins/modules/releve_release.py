@@ -73,6 +73,7 @@ differences:
   type: list
 lines: {description: The same as lines of text., returned: success, type: list}
 notes: {description: Sentences about what to know before., returned: success, type: list}
+differs: {description: Whether it is to be made or changed., returned: success, type: bool}
 replaces: {description: Whether one of that name is replaced., returned: success, type: bool}
 image: {description: C(id) and C(digests) of its image., returned: success, type: dict}
 """
@@ -131,7 +132,8 @@ def main() -> None:
         said = getattr(error, "explanation", None) or error
         module.fail_json(msg=f"the engine does not run {asked['name']}: {said}", invocation=printed)
     module.exit_json(
-        changed=outcome.changed,
+        changed=outcome.changed and not asked["only_look"],
+        differs=outcome.changed,
         replaces=outcome.replaces,
         definition=told(looked.settings),
         differences=as_evidence(looked.found),
