@@ -156,6 +156,7 @@ async def test_another_agent_in_the_room_is_no_replacement_for_one_that_died(
 ) -> None:
     monkeypatch.setattr(redispatch, "GRACE_SECONDS", 0.02)
     monkeypatch.setattr(redispatch, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 0.05)
     async with registered(two.workers, two.blue, agent_name="coach") as coach:
         assert await server.dispatch("room", "coach")
         await until(lambda: coach.rooms == ["room"])

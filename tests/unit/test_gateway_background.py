@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import itertools
 import logging
 import re
@@ -44,6 +45,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drain, "ARRIVAL_SECONDS", 0.0)
     monkeypatch.setattr(redispatch, "GRACE_SECONDS", 0.02)
     monkeypatch.setattr(redispatch, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 0.05)
     monkeypatch.setattr(background, "FIRST_WAIT_SECONDS", 0.01)
 
 
@@ -207,6 +209,20 @@ async def test_waits_between_failures_grow_and_the_end_is_the_end(
     await asyncio.sleep(0.2)
     assert len(starts) == seen
     assert tasks.failures == {"fails": seen, "waits": 0}
+
+
+async def test_work_that_is_cancelled_before_it_began_is_closed() -> None:
+    tasks = Background()
+    began: list[bool] = []
+
+    async def work() -> None:
+        began.append(True)
+
+    coroutine = work()
+    tasks.once("work", coroutine)
+    await tasks.stop()
+    assert began == []
+    assert inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED
 
 
 def test_no_task_of_the_gateway_is_outside_that_one_place() -> None:

@@ -4,6 +4,7 @@ agent."""
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -30,6 +31,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redispatch, "GRACE_SECONDS", 0.02)
     monkeypatch.setattr(redispatch, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 0.05)
+    monkeypatch.setattr(redispatch, "AGAIN_SECONDS", 0.05)
     monkeypatch.setattr(redispatch, "ELSEWHERE_SECONDS", 0.05)
 
 
@@ -110,7 +112,7 @@ async def test_without_anybody_here_others_are_asked_once_and_a_newcomer_at_once
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Another gateway may have a worker; ours may be back in seconds."""
-    monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 60.0)
+    monkeypatch.setattr(redispatch, "AGAIN_SECONDS", 60.0)
     await gateway.cordon("blue")
     server.people["room"] = [CALLER]
     await call.socket.close()
@@ -182,7 +184,7 @@ async def test_one_room_is_watched_once_however_many_agents_it_lost(
 ) -> None:
     """Two watches of one room would send it two agents."""
     monkeypatch.setattr(redispatch, "GRACE_SECONDS", 0.3)
-    monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 60.0)
+    monkeypatch.setattr(redispatch, "AGAIN_SECONDS", 60.0)
     server.people = {"room": [CALLER]}
     async with AsyncExitStack() as stack:
         for name in ("one", "two"):
@@ -381,3 +383,18 @@ async def test_many_calls_left_behind_are_asked_about_a_few_at_a_time(
         server.people = {room: [CALLER] for room in rooms}
     await until(lambda: {room for room, _ in server.asked_for} == set(rooms))
     assert max(looks) == 3
+
+
+async def test_an_agent_that_was_sent_a_moment_ago_may_come_without_its_worker(
+    gateway: Running, server: StandInServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its job lives in a process of its own: only the connection is known to be gone."""
+    monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 0.5)
+    server.people = {"room": [CALLER]}
+    async with registered(gateway.workers, gateway.blue, "one") as one:
+        assert await server.dispatch("room")
+        await until(lambda: one.rooms == ["room"])
+        sent = time.monotonic()
+    async with registered(gateway.workers, gateway.blue, "two"):
+        await until(lambda: bool(server.asked_for))
+        assert time.monotonic() - sent >= 0.4

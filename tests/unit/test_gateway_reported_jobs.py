@@ -25,6 +25,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redispatch, "GRACE_SECONDS", 0.02)
     monkeypatch.setattr(redispatch, "LOOK_SECONDS", 0.02)
     monkeypatch.setattr(redispatch, "HASTE_SECONDS", 0.2)
+    monkeypatch.setattr(redispatch, "ARRIVAL_SECONDS", 0.05)
     monkeypatch.setattr(inherited_calls, "AGAIN_SECONDS", 0.02)
     monkeypatch.setattr(drain, "CHECK_SECONDS", 0.02)
     monkeypatch.setattr(drain, "ARRIVAL_SECONDS", 0.0)

@@ -28,7 +28,9 @@ class Background:
 
     def once(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run it once; the task itself never fails."""
-        return self._add(name, self._once(name, work))
+        task = self._add(name, self._once(name, work))
+        task.add_done_callback(lambda _: work.close())  # it may be cancelled before it begins
+        return task
 
     async def stop(self) -> None:
         """Cancel everything; returns when all has ended."""

@@ -68,7 +68,7 @@ class Job:
     upstream: Link
     identity: str = ""
     state: State = "offered"
-    started: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=lambda: time.monotonic())
     ended: float | None = None
 
     @property

@@ -32,6 +32,8 @@ HASTE_SECONDS = 60.0
 """How long the short interval is kept. The server takes up to about 20 s to notice a death: whoever
 is in the room after this lives, and may hang up like any other."""
 ARRIVAL_SECONDS = 10.0
+"""How long an agent may take to its room."""
+AGAIN_SECONDS = 10.0
 """How long a new agent may take before the room is dispatched once more."""
 ELSEWHERE_SECONDS = 3.0 + ARRIVAL_SECONDS
 """How long an agent may take to come from another gateway: the server asks for three seconds."""
@@ -41,13 +43,15 @@ OFFER = "offer"
 @dataclass(eq=False)
 class Watch:
     """A room that may lack an agent. `reasons` are its jobs left behind, or an offer; `behind` are
-    ids of jobs and identities of agents that count as dead."""
+    ids of jobs and identities of agents that count as dead; until `arriving` one of these may be
+    on its way, because jobs live in processes of their own."""
 
     dispatch: Dispatch
     due: float
     since: float
     reasons: set[str] = field(default_factory=set)
     behind: set[str] = field(default_factory=set)
+    arriving: float = 0.0
     terminated: bool = False
     pause: float = 0.0
     tried: float | None = None
@@ -79,7 +83,7 @@ class Redispatcher:
         dispatcher.presence.left.append(self._left)
         dispatcher.jobs.lost.append(self._lost)
         dispatcher.jobs.refused.append(self._refused)
-        dispatcher.jobs.inherited.append(self._left_behind)
+        dispatcher.jobs.inherited.append(self._left_behind)  # seen in its room
         dispatcher.jobs.back.append(self._settle)
         dispatcher.jobs.done.append(self._settle)
         dispatcher.jobs.terminated.append(self._terminated)
@@ -89,11 +93,13 @@ class Redispatcher:
     def _left(self, _worker: Worker, held: list[Job]) -> None:
         for job in held:
             if job.state == "detached":
-                self._left_behind(job)
+                self._left_behind(job, job.started + ARRIVAL_SECONDS)
 
-    def _left_behind(self, job: Job) -> None:
+    def _left_behind(self, job: Job, arriving: float = 0.0) -> None:
         log.info("call left behind", extra={"room": job.room, "worker": job.worker.id})
         self._watch(job.dispatch, GRACE_SECONDS, job.id, {job.id, job.identity})
+        if (watch := self._watches.get((job.key.agent, job.room))) is not None:
+            watch.arriving = max(watch.arriving, arriving)
 
     def _lost(self, dispatch: Dispatch) -> None:
         facts = {"room": dispatch.room, "key": str(dispatch.key)}
@@ -128,7 +134,7 @@ class Redispatcher:
     def _terminated(self, job: Job) -> None:
         watch = self._watches.get((job.key.agent, job.room))
         if watch is not None and job.id in watch.reasons:
-            watch.terminated, watch.due = True, time.monotonic()
+            watch.terminated, watch.due, watch.arriving = True, time.monotonic(), 0.0
 
     # -- what is done about it ---------------------------------------------------------------
 
@@ -172,6 +178,7 @@ class Redispatcher:
         if any(not watch.is_behind(it) for it in agents):
             return True
         if agents:  # the one left behind is still there
+            watch.arriving = 0.0
             # Had it left, the server would not list it: somebody wants it to go.
             return terminated or time.monotonic() - watch.since > HASTE_SECONDS
         if not self._dispatcher.on_its_way(agent, room) and self._may_try(watch):
@@ -180,7 +187,9 @@ class Redispatcher:
 
     def _may_try(self, watch: Watch) -> bool:
         """A new agent gets time; if it was another gateway's to send, only until we have one."""
-        if watch.tried is None or time.monotonic() - watch.tried > ARRIVAL_SECONDS:
+        if time.monotonic() < watch.arriving:
+            return False
+        if watch.tried is None or time.monotonic() - watch.tried > AGAIN_SECONDS:
             return True
         return not watch.ours and self._somebody_may_come(watch)
 
