@@ -29,18 +29,7 @@ its caller, and what it computes for itself, is not listed.
 
 """
 
-TAIL = """## The gateway's own file
-
-On the target, `<releve_dir>/gateway.yaml`; read when the gateway starts.
-
-| setting | meaning |
-|---|---|
-| `answer_seconds` | after how long another worker is asked, too (0.8) |
-| `offer_seconds` | how long an offer lasts (2.5; the server waits less than 3) |
-| `fallback` | colours that may stand in where the chosen one has no worker |
-| `worker_cert`, `worker_key` | TLS for workers |
-
-## playbooks/upgrade_code.yml
+TAIL = """## playbooks/upgrade_code.yml
 
 | setting | meaning |
 |---|---|

@@ -21,7 +21,7 @@ from releve.gateway.config import GatewayConfig
 from releve.gateway.decisions.change import Change
 from releve.gateway.decisions.model import Decisions
 from releve.gateway.dispatch import dispatcher as dispatching
-from releve.gateway.dispatch import registry
+from releve.gateway.dispatch import offer, registry
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.dispatch.worker import Worker
 from releve.gateway.policy import Colour, Rules, Weights
@@ -266,6 +266,33 @@ async def test_a_silent_worker_is_asked_last_until_it_answers(
     hung.answer("j1", False)
     await dispatcher.offer(server, PUBLIC, request("j3"))
     assert hung.offers == ["j1", "j3"]
+
+
+async def test_the_end_of_an_earlier_silence_does_not_end_a_later_one(
+    dispatcher: Dispatcher, server: ServerLink, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop = asyncio.get_running_loop()
+    ends: list[Callable[[], None]] = []
+    call_later = loop.call_later
+
+    def held(seconds: float, callback: Any, *args: Any, **more: Any) -> Any:
+        if seconds == offer.SILENT_SECONDS:
+            ends.append(lambda: callback(*args))
+        return call_later(seconds, callback, *args, **more)
+
+    monkeypatch.setattr(loop, "call_later", held)
+    hung = join(behave="silent")
+    assert hung.worker is not None
+    await dispatcher.offer(server, PUBLIC, request("j1"))
+    assert hung.worker.silent
+    hung.answer("j1", False)
+    assert not hung.worker.silent
+    await dispatcher.offer(server, PUBLIC, request("j2"))
+    first, second = ends
+    first()
+    assert hung.worker.silent
+    second()
+    assert not hung.worker.silent
 
 
 @pytest.mark.parametrize("turn", ["cordon the colour", "cordon the worker", "flip"])

@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 
 from releve.gateway import cli, events, gateway_id
 from releve.gateway.config import GatewayConfig
-from releve.gateway.operator import sse
 from releve.gateway.upkeep import drain
 from unit.gateway_running import Running, running
 from unit.gateway_standin import StandInServer, abort, participant, registered, until
@@ -237,14 +236,6 @@ async def test_every_agent_carries_its_colour_and_keeps_its_own_attributes(
             "releve.gateway": gateway_id.load(gateway.config.state_file),
             "own": "kept",
         }
-
-
-async def test_too_many_listeners_are_turned_away(
-    gateway: Running, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sse, "LISTENERS", 1)
-    async with listening(gateway):
-        assert (await gateway.admin("GET", "/events"))[0] == 503
 
 
 async def test_a_listener_that_falls_behind_is_cut_off_and_costs_nobody_else() -> None:

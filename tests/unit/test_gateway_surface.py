@@ -674,3 +674,21 @@ def test_an_unusable_file_is_a_sentence_and_exit_code_two(
     result = CliRunner().invoke(cli.app, ["run", "--config", str(file)])
     assert result.exit_code == 2, result.output
     assert sentence in result.output
+
+
+async def test_health_is_whether_every_key_is_registered(
+    gateway: Running, server: StandInServer
+) -> None:
+    url = f"http://127.0.0.1:{gateway.config.metrics_port}/health"
+
+    async def asked() -> tuple[int, str]:
+        async with gateway.plain.get(url) as answer:
+            return answer.status, await answer.text()
+
+    async with asyncio.timeout(30):
+        while (await asked())[0] != 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        await server.stop()
+        while (await asked())[0] != 503:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        assert (await asked())[1].startswith("not registered at the server: ")

@@ -10,6 +10,7 @@ import aiohttp
 
 from releve.gateway import gateway_id
 from releve.gateway.auth.api_keys import Keyring
+from releve.gateway.auth.certificate import Certificate
 from releve.gateway.config import GatewayConfig
 from releve.gateway.decisions import file as decisions_file
 from releve.gateway.dispatch.dispatcher import Dispatcher
@@ -41,6 +42,9 @@ async def run(
     """
     stop = stop or _stop_on_signals()
     ring = Keyring(config.keys_file)
+    certificate = None
+    if config.worker_cert is not None and config.worker_key is not None:
+        certificate = Certificate(config.worker_cert, config.worker_key)
     decisions = decisions_file.load(config.state_file, config.agents, frozenset(config.fallback))
     dispatcher = Dispatcher(config, ring, decisions, gateway_id.load(config.state_file))
     await dispatcher.rulebook.follow()  # a lease may have run out while no gateway ran
@@ -67,7 +71,9 @@ async def run(
         listening = Listening(config)
         try:
             admin = Admin(dispatcher, upstreams, room_service, drain, changed)
-            await listening.open(session, dispatcher, upstreams, admin, changed, take_over)
+            await listening.open(
+                session, dispatcher, upstreams, admin, changed, take_over, certificate
+            )
             for upstream in upstreams:
                 background.keep("server_connection", upstream.run)
             background.keep("decisions", dispatcher.rulebook.run)
@@ -76,6 +82,8 @@ async def run(
             background.keep("inherited_calls", inherited.run)
             background.keep("stale_jobs", StaleJobs(dispatcher.registry, room_service).run)
             background.keep("python_gc", garbage.run)
+            if certificate is not None:
+                background.keep("certificate", certificate.run)
             log.info("gateway up", extra={"agents": list(config.agents)})
             await stop.wait()
             await _hand_over(dispatcher, listening)

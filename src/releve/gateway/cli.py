@@ -21,6 +21,7 @@ from rich.live import Live
 from releve import keys
 from releve.gateway import app as gateway
 from releve.gateway import config as settings
+from releve.gateway.auth.certificate import CertificateError
 from releve.gateway.config import DEFAULT
 from releve.gateway.decisions import file as decisions_file
 from releve.gateway.decisions.change import NEXT
@@ -32,6 +33,13 @@ T = TypeVar("T")
 Socket = Annotated[Path, typer.Option("--socket", help="The gateway's admin socket.")]
 SOCKET = Path("/run/releve/admin.sock")
 Agent = Annotated[str, typer.Option("--agent", help="Its name in the gateway's settings.")]
+USAGE_ERRORS = (
+    settings.ConfigError,
+    keys.KeysError,
+    CertificateError,
+    decisions_file.StateError,
+    decisions_file.Locked,
+)
 EVENTS_SHOWN = 12
 STATE_SECONDS = 1.0
 """Of thousands of workers the state is long: `watch` asks for it no more often than this."""
@@ -53,12 +61,7 @@ def run(
     logs.configure()
     try:
         uvloop.run(gateway.run(settings.load(config), take_over=take_over))
-    except (
-        settings.ConfigError,
-        keys.KeysError,
-        decisions_file.StateError,
-        decisions_file.Locked,
-    ) as error:
+    except USAGE_ERRORS as error:
         typer.echo(f"releve gateway: {error}", err=True)
         raise typer.Exit(2) from error
     except OSError as error:
@@ -67,6 +70,8 @@ def run(
             err=True,
         )
         raise typer.Exit(2) from error
+    finally:
+        logs.drain()
 
 
 @app.command("state")

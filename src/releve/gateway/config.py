@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -98,17 +97,6 @@ class GatewayConfig(BaseModel):
         if (self.worker_cert is None) != (self.worker_key is None):
             raise ValueError("give worker_cert and worker_key, or neither")
         return self
-
-    def worker_tls(self) -> ssl.SSLContext | None:
-        """How workers are spoken to; None is plain. Raises ConfigError for unusable files."""
-        if self.worker_cert is None:
-            return None
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        try:
-            context.load_cert_chain(self.worker_cert, self.worker_key)
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigError(f"worker_cert {self.worker_cert} cannot be used: {error}") from error
-        return context
 
     def dark_name(self, agent: str, colour: Colour) -> str:
         """The agent name under which only workers of that agent and `colour` are dispatched."""

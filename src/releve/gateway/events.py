@@ -37,6 +37,12 @@ class Listener:
         self.queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self.cut_off = False
 
+    def cut(self) -> None:
+        """Let it go: what waits is not told any more."""
+        if not self.cut_off:
+            self.cut_off = True
+            self.queue.put_nowait(None)
+
     async def get(self) -> Event | None:
         """The next event."""
         return await self.queue.get()
@@ -59,8 +65,7 @@ class Events:
             if listener.cut_off:
                 continue
             if listener.queue.qsize() >= BEHIND:
-                listener.cut_off = True
-                listener.queue.put_nowait(None)
+                listener.cut()
             else:
                 listener.queue.put_nowait(event)
 

@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from releve.gateway import policy
+from releve.gateway.auth.certificate import Certificate
 from releve.gateway.config import GatewayConfig
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.operator import logs
@@ -49,6 +50,7 @@ class Listening:
         admin: Admin,
         changed: Callable[[], None],
         take_over: bool,
+        certificate: Certificate | None,
     ) -> None:
         """Raises OSError when something else listens there; another gateway may with `take_over`.
 
@@ -64,7 +66,7 @@ class Listening:
         proxy = ReverseProxy(session, config.server_url)
         requests = WorkerRequests(upstreams, dispatcher)
         doors = Admission(config.max_workers)
-        tls = config.worker_tls()
+        tls = None if certificate is None else certificate.context
         for colour in policy.COLOURS:
             door = WorkerEndpoint(colour, dispatcher, upstreams[0], requests, doors, changed)
             app = web.Application()

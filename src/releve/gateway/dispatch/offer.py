@@ -153,8 +153,12 @@ class OfferRound:
                 log.warning("worker stays silent", extra={"worker": worker.id, "job": self.job_id})
                 worker.silent = True
                 self._registry.rerank(worker)
-                asyncio.get_running_loop().call_later(SILENT_SECONDS, self._forgive, worker)
+                worker.silences += 1
+                loop = asyncio.get_running_loop()
+                loop.call_later(SILENT_SECONDS, self._forgive, worker, worker.silences)
 
-    def _forgive(self, worker: Worker) -> None:
+    def _forgive(self, worker: Worker, silence: int) -> None:
+        if silence != worker.silences:
+            return  # it has answered, and stayed silent again since
         worker.silent = False
         self._registry.rerank(worker)

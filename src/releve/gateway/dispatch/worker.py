@@ -49,6 +49,7 @@ class Worker:
     full: bool = False
     cordoned: bool = False
     silent: bool = False
+    silences: int = 0
     jobs: set[str] = field(default_factory=set)
     registered: float = field(default_factory=time.monotonic)
     asked: dict[str, OpenOffer] = field(default_factory=dict)

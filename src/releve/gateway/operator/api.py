@@ -14,7 +14,7 @@ from releve import __version__
 from releve.gateway.config import DEFAULT
 from releve.gateway.decisions.file import Locked
 from releve.gateway.dispatch.dispatcher import Dispatcher
-from releve.gateway.operator import answers
+from releve.gateway.operator import answers, logs
 from releve.gateway.operator.decide import DecisionsApi
 from releve.gateway.operator.page import Page
 from releve.gateway.operator.sse import Stream
@@ -42,6 +42,7 @@ class Admin:
         self._drain = drain
         self._changed = changed
         self._stream = Stream(dispatcher.events, self.describe)
+        dispatcher.metrics.registry.register(logs.DroppedLines())
 
     def app(self) -> web.Application:
         """Everything, for the unix socket."""
@@ -56,9 +57,10 @@ class Admin:
         return app
 
     def public_app(self) -> web.Application:
-        """What may be read by anybody who reaches the port: metrics and the page."""
+        """What may be read by anybody who reaches the port: metrics, health and the page."""
         app = web.Application(client_max_size=0)
         app.router.add_get("/metrics", self.metrics)
+        app.router.add_get("/health", self.health)
         Page(self._dispatcher, self._drain).add_to(app)
         return app
 
@@ -156,6 +158,19 @@ class Admin:
         return web.json_response(
             [job.describe() for job in self._dispatcher.registry.jobs.values()]
         )
+
+    async def health(self, _request: web.Request) -> web.Response:
+        """200 while every key is registered at the server, else 503 and which are not."""
+        lost = [
+            str(item.key)
+            for item in self._upstreams
+            if item.wanted and not item.registered.is_set()
+        ]
+        if lost:
+            return web.Response(
+                status=503, text=f"not registered at the server: {', '.join(lost)}\n"
+            )
+        return web.Response(text="registered at the server\n")
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Prometheus text format."""

@@ -79,11 +79,12 @@ class WorkerEndpoint:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """One worker from its handshake to its end."""
         peer = request.remote or "?"
-        if self._doors.refusals.too_many(peer):
-            return web.Response(status=429, text="refused too often; try again in a minute")
         try:
+            # First of all: many workers may come by one address, and only some of them be wrong.
             tokens.verify_worker(request.headers.get("Authorization"), self._dispatcher.ring)
         except tokens.Refused as refusal:
+            if self._doors.refusals.too_many(peer):
+                return web.Response(status=429, text="refused too often; try again in a minute")
             self._doors.refusals.note(peer)
             log.warning("worker refused", extra={"peer": peer, "why": str(refusal)})
             return web.Response(status=401, text="permission denied")
