@@ -185,6 +185,8 @@ async def test_the_calls_of_another_gateway_are_its_own(
     worn |= {"releve.job": "AJ_x", "releve.gateway": "GW_of_another"}
     server.people = {"room": [CALLER, participant("a", **worn)]}
     async with registered(gateway.workers, gateway.blue):
+        await until(lambda: server.questions["ListParticipants"] > 0)
+        await asyncio.sleep(0.05)  # the answer has arrived
         server.people["room"] = [CALLER]
         await asyncio.sleep(0.1)
         assert (await states(gateway), server.asked_for) == ({}, [])
