@@ -13,10 +13,14 @@ from releve.gateway.config import GatewayConfig
 
 from .ansible_play import played
 
-ROLE = Path(__file__).resolve().parents[2] / "roles" / "dispatch_gateway"
-SPECS = yaml.safe_load((ROLE / "meta/argument_specs.yml").read_text())
-OPTIONS = SPECS["argument_specs"]["main"]["options"]
-DEFAULTS = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+ROLES = Path(__file__).resolve().parents[2] / "roles"
+ROLE = ROLES / "dispatch_gateway"
+OPTIONS: dict[str, Any] = {}
+DEFAULTS: dict[str, Any] = {}
+for role in (ROLES / "stack", ROLE):  # the agent's name is a word that every role shares
+    specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text())
+    OPTIONS |= specs["argument_specs"]["main"]["options"]
+    DEFAULTS |= yaml.safe_load((role / "defaults/main.yml").read_text())
 GIVEN = {"stack": "e", "server_url": "ws://livekit:7880", "agent_namespace": "default"}
 ALL = {
     "agent_name": "lesson",
