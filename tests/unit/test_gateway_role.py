@@ -19,7 +19,8 @@ OPTIONS: dict[str, Any] = {}
 DEFAULTS: dict[str, Any] = {}
 for role in (ROLES / "stack", ROLE):  # the agent's name is a word that every role shares
     specs = yaml.safe_load((role / "meta/argument_specs.yml").read_text())
-    OPTIONS |= specs["argument_specs"]["main"]["options"]
+    for entry in specs["argument_specs"].values():
+        OPTIONS |= entry["options"]
     DEFAULTS |= yaml.safe_load((role / "defaults/main.yml").read_text())
 GIVEN = {"stack": "e", "server_url": "ws://livekit:7880", "agent_namespace": "default"}
 ALL = {
