@@ -28,10 +28,12 @@ class Receiver:
         self.port = free_port()
 
     async def handle(self, request: web.Request) -> web.Response:
-        self.got.append(await request.json())
+        self.got.append(await request.json() if request.path != "/elsewhere" else "redirected")
+        if request.path == "/elsewhere":
+            return web.Response()
         if self.hangs:
             await asyncio.sleep(60)
-        return web.Response(status=self.status, headers={"Location": "http://127.0.0.1:1/"})
+        return web.Response(status=self.status, headers={"Location": "/elsewhere"})
 
 
 @pytest.fixture
@@ -39,6 +41,7 @@ async def receiver() -> Any:
     receiver = Receiver()
     app = web.Application()
     app.router.add_post("/hook/secret", receiver.handle)
+    app.router.add_route("*", "/elsewhere", receiver.handle)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", receiver.port).start()
@@ -71,7 +74,7 @@ async def test_a_receiver_that_refuses_is_counted_and_its_url_is_not_told(
     told.tell(STEP)
     with caplog.at_level(logging.WARNING):
         await told.close()
-    assert (told.sent, told.failed) == (0, 1)
+    assert (told.sent, told.failed, len(receiver.got)) == (0, 1, 1)
     assert "secret" not in str([record.__dict__ for record in caplog.records])
 
 

@@ -390,6 +390,17 @@ def test_a_comparison_looks_again_before_it_says_no(answers: list[str], outcome:
     assert found[world.state.phase] == outcome
 
 
+def test_each_step_that_asks_for_it_is_approved_by_itself() -> None:
+    steps = [{"weight": w, "seconds": 5, "approve": True} for w in (25, 50, 100)]
+    world = World(plan(schedule=steps))
+    for green in (0, 25, 50):
+        world.watch(20)
+        assert (world.state.phase, world.gateway.weights["green"]) == ("approval", green)
+        world.happen(Next("approved", {"by": "me"}))
+    world.watch(20)
+    assert world.state.verdict == "passed"
+
+
 def test_approving_the_next_step_does_not_answer_for_a_gate_of_this_one() -> None:
     schedule = [{"weight": 25, "seconds": 10}, {"weight": 100, "seconds": 10, "approve": True}]
     world = World(plan(schedule=schedule))
