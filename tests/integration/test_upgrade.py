@@ -67,7 +67,7 @@ def test_the_targets_data_is_what_its_own_packages_say(green_python: Path) -> No
     held = json.loads(record.with_name("1.1.3.json").read_text())
     ours = ("livekit.rtc", "livekit.api", "livekit.agents", "livekit.plugins.openai")
     for name, told in said["classes"].items():
-        if name.startswith(ours):
+        if name.startswith(ours) and "._" not in name:  # what is private differs with what ran
             assert held["classes"][name].get("call") == told.get("call"), name
             assert held["classes"][name]["members"] == told["members"], name
     for name, version in said["versions"].items():
