@@ -62,6 +62,13 @@ def test_the_time_between_two_calls_counts_and_that_before_the_first_does_not() 
     assert ms == 4500.0
 
 
+def test_a_packet_that_comes_alone_tells_the_time_exactly() -> None:
+    watch = PacketWatch()
+    watch.feed(Flow(11.1, 10, 11.0, 0.0, 0.0))
+    watch.feed(Flow(11.5, 10, 11.0, 0.0, 0.0))
+    assert watch.feed(Flow(12.5, 11, 12.4, 0.0, 0.0)) == [1400.0]
+
+
 def test_what_goes_on_is_told_at_the_end() -> None:
     watch = PacketWatch()
     watch.feed(look(11.0, [10.98, 11.0]))

@@ -34,8 +34,6 @@ class PacketWatch:
         """One look: the times without packets that have ended, in milliseconds."""
         if flow is None:
             return []
-        if flow.packets < self._packets:  # another track's
-            self._packets = 0
         if flow.last is None or flow.packets == self._packets:
             self._looked = flow.at
             return []
