@@ -184,6 +184,8 @@ async def _dispatched(call: Call) -> str:
     failed = [job.state.error for job in jobs if job.state.status == protocol.JobStatus.JS_FAILED]
     if failed:
         return f"its job failed{': ' + failed[0] if failed[0] else ''}, its log says why; "
+    if jobs and not call.seen:
+        return "a worker took the room, and its agent left at once or has not joined, see its log; "
     if not jobs and not call.seen:
         who = f"the name {server.agent_name!r}" if server.agent_name else "no name"
         return f"no worker took the room: is one registered under {who}?; "
