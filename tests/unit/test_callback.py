@@ -378,7 +378,7 @@ def test_an_error_that_stops_ansible_itself_still_ends_the_run(stage: Stage) -> 
     assert done.code not in (0, 2)
     assert done.last == (
         "FAILED (1/3) PREFLIGHT · Ansible stopped with the error above. "
-        "Next: ansible-playbook rollback.yml"
+        "Next: mend it, then ansible-playbook migrate.yml"
     )
     assert done.evidence("end.json")["verdict"] == "failed"
 

@@ -75,7 +75,7 @@ async def test_an_odd_answer_of_the_server_is_an_error_like_any_other(
             await until(lambda: doomed.rooms == ["lost"])
             server.page = web.Response(status=status, content_type=kind, body=body)
         server.questions.clear()
-        await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": True})
+        await gateway.cordon("blue")
         await until(lambda: min(server.questions[m] for m in ("ListRooms", "ListParticipants")) > 3)
         status, told = await gateway.admin("GET", "/calls")
         assert (status, "server" in told["error"]) == (502, True)
@@ -84,7 +84,7 @@ async def test_an_odd_answer_of_the_server_is_an_error_like_any_other(
         assert server.asked_for == []
         assert not green.closed.is_set()
         server.page = None
-        await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": False})
+        await gateway.cordon("blue", False)
         await until(lambda: bool(server.asked_for))
     assert not [record for record in caplog.records if record.exc_info]
     assert set((await failures(gateway)).values()) == {0.0}

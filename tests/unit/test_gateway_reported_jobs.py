@@ -81,7 +81,7 @@ async def test_a_call_that_is_back_ends_like_any_other(
     async with registered(gateway.workers, gateway.blue, "one") as again:
         await again.report(job)
         await until_state(gateway, "room", "running")
-        await gateway.admin("PUT", "/colours/blue/cordon", {"cordoned": True})
+        await gateway.cordon("blue")
         server.people["room"] = [CALLER]  # it says goodbye
         await server.terminate(job)
         await until(lambda: again.terminated == [job])

@@ -20,7 +20,8 @@ from livekit.protocol import agent as proto
 
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.dispatch.worker import Worker
-from releve.gateway.policy import COLOURS, Colour, Decisions, Rules, Weights
+from releve.gateway.decisions.model import Decisions
+from releve.gateway.policy import COLOURS, Colour, Rules, Weights
 from releve.gateway.server.room_service import RoomService
 from releve.gateway.upkeep.drain import Drain, Target
 from releve.gateway.upkeep.inherited_calls import InheritedCalls

@@ -16,6 +16,7 @@ from ansible.playbook.play import Play
 from releve.report.command import shown
 
 ANSIBLES_OWN = {"all", "always", "never", "tagged", "untagged"}
+MOLECULES = {"molecule-notest", "notest"}  # which it leaves out of every playbook
 
 
 def phases(playbook: Playbook) -> set[str]:
@@ -30,7 +31,7 @@ def refusal(playbook: Playbook, options: Mapping[str, Any]) -> tuple[str, str] |
     """Why these options make no run, and what to do instead; None where they make one."""
     there = phases(playbook)
     for option in ("tags", "skip_tags"):
-        unknown = {*(options.get(option) or ())} - there - ANSIBLES_OWN
+        unknown = {*(options.get(option) or ())} - there - ANSIBLES_OWN - MOLECULES
         if unknown and (there or option == "tags"):  # else it runs as a whole all the same
             flag = f"--{option.replace('_', '-')}"
             return (
