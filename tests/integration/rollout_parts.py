@@ -164,7 +164,8 @@ class Record:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.since = time.monotonic()
+        # Some seconds ago: a silence that is written at once began after it.
+        self.since = time.monotonic() - 2
         self._lock = threading.Lock()
         self.stopping = threading.Event()
         self.write("open", at=self.since - 61, call="held", kind="held")
