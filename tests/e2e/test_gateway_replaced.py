@@ -64,6 +64,7 @@ class Host:
                 "network": self.network.name,
                 "gateway": {"running": True} if running else None,
             },
+            "agent_name": "",
             "agent_namespace": "",
             "server_url": self.server_url,
             "releve_dir": str(self.folder / "dir"),
