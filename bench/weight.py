@@ -176,11 +176,10 @@ def _moments(migrate: Run, rollback: Run) -> dict[str, float]:
     """Adoption (its middle), each move of weights, the way back."""
     moments = {}
     for step in migrate.steps():
-        for name in ("ADOPT", "CANARY", "FLIP", "ROLLBACK"):
+        for name in ("ADOPT", "ROLLBACK"):
             if step.name.endswith(name):
                 moments[name] = (step.begin + step.end) / 2 if name == "ADOPT" else step.begin
-    if "FLIP" in moments:
-        moments["FLIP"] = migrate.flip.get("at", moments["FLIP"])
+    moments |= {f"step {number}": at for number, at in enumerate(migrate.moves, 1)}
     back = next((step.begin for step in rollback.steps() if "ROLLBACK" in step.name), None)
     if back is not None:
         moments["rollback.yml"] = rollback.flip.get("at", back)

@@ -56,6 +56,12 @@ class Run:
         """The last flip: `ms`, and `at`, when it was."""
         return self._json("evidence/flip.json") or {}
 
+    @property
+    def moves(self) -> list[float]:
+        """When the rollout moved the weights, on the host's monotonic clock."""
+        told = (self._json("evidence/rollout.json") or {}).get("journal", [])
+        return [entry["t"] for entry in told if entry["event"] == "moved"]
+
     def evidence(self, name: str) -> list[Line]:
         """The lines of that file, none when it is not there."""
         return read(self.folder / "evidence" / name) if self.folder else []
