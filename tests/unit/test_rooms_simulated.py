@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from livekit.protocol import agent as proto
 
+from releve.gateway.decisions.model import Decisions
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.dispatch.worker import Worker
-from releve.gateway.decisions.model import Decisions
 from releve.gateway.policy import COLOURS, Colour, Rules, Weights
 from releve.gateway.server.room_service import RoomService
 from releve.gateway.upkeep.drain import Drain, Target
