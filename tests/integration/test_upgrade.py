@@ -74,7 +74,8 @@ def test_the_targets_data_is_what_its_own_packages_say(green_python: Path) -> No
         assert held["versions"][name] == version
     locked = (ROOT / "agent_src/green/requirements-coach.lock").read_text()
     for name, told in held["installed"].items():
-        if f"\n{name}==" in locked:
+        # Of other packages the plugins together allow another version than the coach alone.
+        if name.startswith("livekit") and f"\n{name}==" in locked:
             assert f"\n{name}=={told['version']} " in locked, name
 
 

@@ -16,7 +16,8 @@ from ansible.playbook.play import Play
 from releve.report.command import shown
 
 ANSIBLES_OWN = {"all", "always", "never", "tagged", "untagged"}
-MOLECULES = {"molecule-notest", "notest"}  # which it leaves out of every playbook
+# What Molecule leaves out of every playbook.
+MOLECULES = {"molecule-notest", "notest", "molecule-idempotence-notest"}
 
 
 def phases(playbook: Playbook) -> set[str]:
