@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +54,27 @@ async def test_cancelled_it_ends_with_all_that_it_started(tmp_path: Path) -> Non
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+    await until(lambda: not alive(int(pid.read_text())), 30)
+
+
+async def test_cancelled_while_it_starts_it_ends_with_all_that_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = tmp_path / "pid"
+    script = f"trap '' TERM; sleep 600 & echo $! > {pid}; wait"
+    task = asyncio.create_task(look(["sh", "-c", script], 600))
+    popen = subprocess.Popen.__init__
+
+    def cancelled(process: subprocess.Popen[bytes], *args: Any, **more: Any) -> None:
+        """The command runs and has started another; asyncio does not have its pipes yet."""
+        popen(process, *args, **more)
+        while not (pid.exists() and pid.read_text().strip()):
+            time.sleep(0.005)
+        task.cancel()
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", cancelled)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 60)
     await until(lambda: not alive(int(pid.read_text())), 30)
 
 

@@ -24,13 +24,7 @@ async def look(command: Sequence[str], seconds: float) -> tuple[Answered, str]:
     all that it started.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-        )
+        process = await _start(command)
     except OSError as error:
         return "inconclusive", f"{command[0]} cannot be run: {error.strerror}"
     assert process.stderr is not None
@@ -46,6 +40,28 @@ async def look(command: Sequence[str], seconds: float) -> tuple[Answered, str]:
     if answer is None:
         return "inconclusive", f"exit code {status}: {last or 'no word on standard error'}"
     return answer, last
+
+
+async def _start(command: Sequence[str]) -> asyncio.subprocess.Process:
+    """The command in a session of its own.
+
+    It runs before asyncio has its pipes. Cancelled in between, asyncio ends the command alone, not
+    what it has started by then.
+    """
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _end(await starting)
+        raise
 
 
 async def _last_line(stream: asyncio.StreamReader) -> str:
