@@ -38,11 +38,17 @@ lint-yaml: venv-dev
 lint: venv-dev
 	$(MAKE) --jobs=2 --output-sync lint-python lint-yaml
 
+# DEMO=echo: both colours return what they hear. DEMO=coach: both talk.
+DEMO := echo
+INVENTORY_echo := inventories/demo
+INVENTORY_coach := inventories/demo-coach
+
 demo: venv
-	ansible-playbook playbooks/engine.yml
-	ansible-playbook playbooks/demo_up.yml
-	ansible-playbook migrate.yml
-	@echo "Back again: . $(BIN)/activate && ansible-playbook -i inventories/demo rollback.yml"
+	@test -n "$(INVENTORY_$(DEMO))" || { echo "DEMO=$(DEMO): write DEMO=echo or DEMO=coach"; exit 2; }
+	ansible-playbook -i $(INVENTORY_$(DEMO)) playbooks/engine.yml
+	ansible-playbook -i $(INVENTORY_$(DEMO)) playbooks/demo_up.yml
+	ansible-playbook -i $(INVENTORY_$(DEMO)) migrate.yml
+	@echo "Back again: . $(BIN)/activate && ansible-playbook -i $(INVENTORY_$(DEMO)) rollback.yml"
 
 demo-down: venv
 	ansible-playbook playbooks/demo_down.yml

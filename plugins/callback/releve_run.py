@@ -6,11 +6,13 @@ import atexit
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any, NoReturn
 
 from ansible import constants as C
@@ -27,8 +29,7 @@ from ansible.utils.color import ANSIBLE_COLOR
 from releve.background import give_way
 from releve.report import journal as journals
 from releve.report.command import next_command, shown
-from releve.report.interrupt import Interrupt
-from releve.report.journal import Failure, Journal, shorten
+from releve.report.journal import Failure, Journal, message_of, shorten
 from releve.report.refusal import no_hosts, refusal
 
 DOCUMENTATION = """
@@ -76,18 +77,6 @@ def ancestors(task: Task) -> Iterator[tuple[Block, str]]:
         child, parent = parent, parent._parent
 
 
-def message_of(result: dict[str, Any]) -> str:
-    """One short line that says what went wrong; never anything a task asked not to log."""
-    if "censored" in result:
-        return "its output is hidden (no_log)"
-    for item in result.get("results") or []:
-        if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
-            return message_of(item)
-    said = str(result.get("msg") or result.get("reason") or "it failed and said nothing")
-    shown = str(result.get("stderr") or "").strip() if "rc" in result else ""
-    return shorten(f"{said}: {shown.splitlines()[-1]}" if shown else said)
-
-
 class CallbackModule(CallbackBase):
     """Turns Ansible's events into the journal, the report and the last line."""
 
@@ -109,7 +98,8 @@ class CallbackModule(CallbackBase):
         self._run_dir: Path | None = None
         self._report_error: str | None = None
         self._last_line: str | None = None
-        self._interrupt = Interrupt(self._print_last_line)
+        self._interrupted = False
+        self._ansible_handler = signal.signal(signal.SIGINT, self._on_interrupt)
         self._pid = os.getpid()
         atexit.register(self._print_last_line)
 
@@ -119,7 +109,6 @@ class CallbackModule(CallbackBase):
         self._playbook = Path(playbook._file_name).absolute()
         self._journal = Journal(time.monotonic())
         self._facts, self._run_dir, self._report_error = {}, None, None
-        self._interrupt.watch()
         # A rollback gets its full share of the CPU.
         if self._playbook.stem != "rollback" and (why := give_way()):
             self._display.vv(f"this run does not give way to calls on this machine: {why}")
@@ -134,7 +123,8 @@ class CallbackModule(CallbackBase):
         self._refuse(*no_hosts(self._hosts, context.CLIARGS))
 
     def v2_playbook_on_task_start(self, task: Task, is_conditional: bool) -> None:
-        self._interrupt.raise_if_interrupted()
+        if self._interrupted:
+            raise KeyboardInterrupt  # the first one was lost where Python may only print it
         self._begin(task.get_name())
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
@@ -159,6 +149,12 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         self._end(bool(stats.failures or stats.dark))
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Note a Ctrl-C, which Ansible tells no callback, and leave the rest to Ansible."""
+        self._interrupted = True
+        if callable(self._ansible_handler):
+            self._ansible_handler(number, frame)
 
     def _refuse(self, reason: str, next_step: str) -> NoReturn:
         """End Ansible here; its exit code would be 0. The last line is printed at exit."""
@@ -209,14 +205,13 @@ class CallbackModule(CallbackBase):
 
     def _end(self, failed: bool) -> None:
         """Write the run's end and its report, and compose the last line."""
-        self._interrupt.cancel()
         journal, facts, now = self._journal, self._facts, time.monotonic()
         assert journal is not None
         ended = journals.end(
             journal,
             now,
             failed=failed,
-            interrupted=self._interrupt.seen,
+            interrupted=self._interrupted,
             rolled_back=bool(facts.get("releve_rolled_back")),
             waiting=bool(facts.get("releve_waiting")),
             superseded=bool(facts.get("releve_superseded")),
@@ -254,21 +249,24 @@ class CallbackModule(CallbackBase):
         """
         # Not through `releve`, which loads gateway and probes: half a second of a rollback.
         command = [sys.executable, "-m", "releve.report", "write", str(run_dir)]
-        width = str(shutil.get_terminal_size((100, 24)).columns)
-        colours = {"FORCE_COLOR": "1"} if ANSIBLE_COLOR else {}
+        shape = {"COLUMNS": str(shutil.get_terminal_size((100, 24)).columns)}
+        if ANSIBLE_COLOR:
+            shape["FORCE_COLOR"] = "1"
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            with self._interrupt.ignored():
-                done = subprocess.run(
-                    command,
-                    capture_output=True,
-                    text=True,
-                    check=False,
-                    timeout=_REPORT_SECONDS,
-                    env={**os.environ, "COLUMNS": width, **colours},
-                )
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_REPORT_SECONDS,
+                env=os.environ | shape,
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             self._report_error = shorten(f"releve report write: {error}")
             return
+        finally:
+            signal.signal(signal.SIGINT, handler)
         self._show(done.stdout.rstrip("\n"))
         if done.returncode:
             self._report_error = (
@@ -292,9 +290,5 @@ class CallbackModule(CallbackBase):
             self._show(self._last_line, color=C.COLOR_OK if good else C.COLOR_ERROR)
 
     def _show(self, text: str, color: str | None = None) -> None:
-        if self._interrupt.gave_up:
-            # The thread that hangs may hold the locks of display and stream.
-            os.write(sys.__stdout__.fileno(), f"{text}\n".encode())
-        else:
-            self._display.display(text, color=color)
-            sys.stdout.flush()
+        self._display.display(text, color=color)
+        sys.stdout.flush()

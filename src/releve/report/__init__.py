@@ -11,6 +11,5 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     refusal    options with which a run would do nothing
     command    the next command for an operator, with its inventory
     journal    steps and failures while a run goes on
-    interrupt  Ctrl-C in a run of ansible-playbook
     keep       one file of evidence, written
 """

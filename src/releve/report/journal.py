@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from releve.report.keep import keep
 
@@ -224,6 +225,18 @@ def verb_of(run_dir: Path) -> str | None:
     """The verb in a run id (`<time>-<verb>-<4 hex>`), None when it is not one."""
     named = _RUN_ID.match(run_dir.name)
     return named["verb"] if named else None
+
+
+def message_of(result: dict[str, Any]) -> str:
+    """One short line that says what went wrong; never anything a task asked not to log."""
+    if "censored" in result:
+        return "its output is hidden (no_log)"
+    for item in result.get("results") or []:
+        if isinstance(item, dict) and (item.get("failed") or item.get("unreachable")):
+            return message_of(item)
+    said = str(result.get("msg") or result.get("reason") or "it failed and said nothing")
+    shown = str(result.get("stderr") or "").strip() if "rc" in result else ""
+    return shorten(f"{said}: {shown.splitlines()[-1]}" if shown else said)
 
 
 def shorten(text: str, limit: int = 240) -> str:
