@@ -1,4 +1,4 @@
-"""A certificate of its own for localhost."""
+"""A certificate of its own for one host name."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def write_certificate(home: Path) -> tuple[Path, Path]:
+def write_certificate(home: Path, host: str = "localhost") -> tuple[Path, Path]:
     """Certificate and key, PEM files in `home`; who trusts the certificate trusts its bearer."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)])
     now = datetime.datetime.now(datetime.UTC)
     cert = (
         x509.CertificateBuilder()
@@ -23,7 +23,7 @@ def write_certificate(home: Path) -> tuple[Path, Path]:
         .serial_number(1)
         .not_valid_before(now - datetime.timedelta(days=1))
         .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), False)
         .sign(key, hashes.SHA256())
     )
     (home / "cert.pem").write_bytes(cert.public_bytes(serialization.Encoding.PEM))

@@ -8,13 +8,14 @@ from typing import Any
 from .cgroup import memory_folder
 from .discovery.agents import Agent
 from .discovery.machine import Machine
-from .discovery.obstacles import not_live, sharing
-from .discovery.servers import Server
+from .discovery.obstacles import family, not_live
+from .discovery.servers import Server, elsewhere
 
 PROJECT = "com.docker.compose.project"
 SERVICE = "com.docker.compose.service"
 COLOUR = "releve.colour"
 STACK = "releve.stack"
+HOST = "host"
 
 
 class StackError(Exception):
@@ -22,7 +23,11 @@ class StackError(Exception):
 
 
 class Stack:
-    """One environment on one Docker host, through a `docker.DockerClient`."""
+    """One environment on one Docker host, through a `docker.DockerClient`.
+
+    Without a `server_service` the server is not this stack's: it is a process of the host, or on
+    another one, and only its URL is known.
+    """
 
     def __init__(
         self,
@@ -41,70 +46,121 @@ class Stack:
     def read(self) -> dict[str, Any]:
         """Server, colours and gateway as they are now; None for what does not exist.
 
-        Raises StackError when the project's server is missing or not alone, or when blue shares
-        its key with another worker, which would keep a part of the rooms.
+        `blues` are all containers of blue, `blue` the first. Raises StackError when the project's
+        server is missing or not alone, or when a worker of blue's key cannot be moved with it.
         """
-        server = self._only("server", required=True)
-        blue = self._only("blue", required=False)
-        network = self._shared_network(server, blue)
-        if blue is not None:
-            self._alone(blue)
+        server = self._server_container
+        blues = self._blues()
+        blue = blues[0] if blues else None
+        network = self._network(server, blues)
+        known = self._known_server(server, blues)
+        of = server or blue  # whose labels tell how Compose was called
+        described = [self._agent(one, network) or {} for one in blues]
         return {
             "network": network,
-            "project_dir": server.labels.get("com.docker.compose.project.working_dir"),
-            "compose_files": _listed(server, "config_files"),
-            "env_files": _listed(server, "environment_file"),
+            "extra_hosts": _extra_hosts(blue, network),
+            "project_dir": of and of.labels.get("com.docker.compose.project.working_dir"),
+            "compose_files": _listed(of, "config_files"),
+            "env_files": _listed(of, "environment_file"),
             "volumes": self._volumes(),
-            "server": self._server(server, network),
-            "blue": self._agent(blue, network) if blue else None,
-            "green": self._agent(self._ours("green"), network),
-            "gateway": self._describe(self._ours("gateway"), network),
-            "sentinels": self._describe(self._ours("sentinels"), network),
+            "server": self._server(server, network, known),
+            "blue": described[0] if described else None,
+            "blues": described,
+            "green": self._agent(next(iter(self._ours("green")), None), network),
+            "greens": [one.name for one in self._ours("green")],
+            "gateway": self._describe(next(iter(self._ours("gateway")), None), network),
+            "sentinels": self._describe(next(iter(self._ours("sentinels")), None), network),
         }
 
-    def _only(self, role: str, required: bool) -> Any:
-        service = self._services[role]
-        labels = [f"{PROJECT}={self._stack}", f"{SERVICE}={service}"]
-        found = self._client.containers.list(filters={"label": labels})
+    @cached_property
+    def _server_container(self) -> Any:
+        """None where the server is not the stack's."""
+        if not self._services["server"]:
+            return None
+        found = self._of_service("server")
         if len(found) > 1:
-            names = ", ".join(sorted(item.name for item in found))
+            names = ", ".join(item.name for item in found)
             raise StackError(
-                f"service {service} of compose project {self._stack} runs {len(found)} times "
-                f"({names}); scale it to one before a migration"
+                f"service {self._services['server']} of compose project {self._stack} runs "
+                f"{len(found)} times ({names}); scale it to one before a migration"
             )
-        if not found and required:
+        if not found:
             raise StackError(
-                f"no running container of service {service} in compose project {self._stack}; "
-                "start it, or set `stack`, `server_service` and `agent_service` in the inventory "
-                "(playbooks/discover.yml says what runs)"
+                f"no running container of service {self._services['server']} in compose project "
+                f"{self._stack}; start it, or set `stack`, `server_service` and `agent_service` in "
+                "the inventory (playbooks/discover.yml says what runs). Where the server is not "
+                "this project's, set `server_service: ''` and its `server_url`"
             )
-        return found[0] if found else None
+        return found[0]
 
-    def _ours(self, role: str) -> Any:
+    def _of_service(self, role: str) -> list[Any]:
+        labels = [f"{PROJECT}={self._stack}", f"{SERVICE}={self._services[role]}"]
+        found = self._client.containers.list(filters={"label": labels})
+        return sorted(found, key=lambda item: str(item.name))
+
+    def _blues(self) -> list[Any]:
+        """Every container whose worker has the key of the service's: all are moved, or none."""
+        found = self._of_service("blue")
+        mine = self._worker(found[0]) if found else None
+        if mine is None or (end := self._machine.end(mine)) is None:
+            return found
+        same = [
+            agent
+            for agent in self._workers
+            if agent.place.colour is None and self._machine.end(agent) == end
+        ]
+        others, said = family(mine, same)
+        if said:
+            raise StackError(said)
+        ids = [one.id for one in found]
+        more = {agent.place.container for agent in others} - set(ids)
+        running = {one.id: one for one in self._client.containers.list()}
+        return found + sorted((running[one] for one in more if one), key=lambda one: str(one.name))
+
+    def _ours(self, role: str) -> list[Any]:
+        """Containers of Relève's, running or not, the first by its name before those with more."""
         labels = [f"{STACK}={self._stack}", f"{COLOUR}={role}"]
         found = self._client.containers.list(all=True, filters={"label": labels})
-        return found[0] if found else None
+        return sorted(found, key=lambda one: (len(one.name), str(one.name)))
 
-    def _shared_network(self, server: Any, blue: Any) -> str:
-        networks = set(server.attrs["NetworkSettings"]["Networks"]) - {"host", "none"}
-        if not networks:
+    def _network(self, server: Any, blues: list[Any]) -> str:
+        """Where gateway, green and probes are to be: with blue, and if it can be with the server.
+
+        `host` where blue is on the host's network.
+        """
+        if not blues:
+            mine = _networks(server) if server is not None else set()
+            if not mine:
+                raise StackError(
+                    f"no agent of service {self._services['blue']} runs in compose project "
+                    f"{self._stack}, whose network would be used; start it"
+                )
+            return min(mine)
+        on_host = [one for one in blues if _on_host(one)]
+        if on_host and len(on_host) < len(blues):
             raise StackError(
-                "the server is not on a Docker network of its own (host network?); Relève needs "
-                "a bridge network that server and agent share"
+                f"{on_host[0].name} is on the host's network and another worker of its key is not; "
+                "put all of them on the same network"
             )
-        if blue is not None:
-            networks &= set(blue.attrs["NetworkSettings"]["Networks"])
-        if not networks:
+        if on_host:
+            return HOST
+        shared = set.intersection(*(_networks(one) for one in blues))
+        if not shared:
+            names = ", ".join(one.name for one in blues)
             raise StackError(
-                f"{server.name} and {blue.name} share no Docker network; put both on one"
+                f"{names} {'share no network' if blues[1:] else 'has no network of its own'}; "
+                "the gateway needs a Docker network with them"
             )
-        return str(min(networks))
+        both = shared & _networks(server) if server is not None else set()
+        return min(both or shared)
 
     def _describe(self, container: Any, network: str) -> dict[str, Any] | None:
         if container is None:
             return None
         attrs = container.attrs
         address = attrs["NetworkSettings"]["Networks"].get(network, {}).get("IPAddress") or None
+        if address is None and network == HOST:
+            address = "127.0.0.1"
         return {
             "id": container.id,
             "name": container.name,
@@ -113,6 +169,7 @@ class Stack:
             "image": attrs["Config"]["Image"],
             "image_id": attrs["Image"],
             "address": address,
+            "service": container.labels.get(SERVICE),
             "labels": {k: v for k, v in container.labels.items() if k.startswith("releve.")},
         }
 
@@ -120,21 +177,27 @@ class Stack:
     def _machine(self) -> Machine:
         return self._given or Machine(self._client)
 
-    def _server(self, container: Any, network: str) -> dict[str, Any]:
-        found = self._describe(container, network) or {}
-        server = self._found_server(container)
-        return found | {
-            "version": server.version if server else None,
-            "service": self._services["server"],
-        }
+    def _server(self, container: Any, network: str, known: Server | None) -> dict[str, Any]:
+        said = {"version": known.version if known else None, "ours": container is not None}
+        if container is None:
+            return {"name": known.name if known else None, "running": True} | said
+        return (self._describe(container, network) or {}) | said
 
-    def _found_server(self, container: Any) -> Server | None:
-        """The process in it that is a server, with the version that it says."""
-        for pid in self._machine.servers:
-            if self._machine.processes[pid].container == container.id:
-                mine = [one for one in self._workers if self._machine.end(one) == pid]
-                return self._machine.with_version(self._machine.server(pid), mine)
-        return None
+    def _known_server(self, container: Any, blues: list[Any]) -> Server | None:
+        """The server that blue's worker is connected to, with the version that it says."""
+        if container is not None:
+            for pid in self._machine.servers:
+                if self._machine.processes[pid].container == container.id:
+                    mine = [one for one in self._workers if self._machine.end(one) == pid]
+                    return self._machine.with_version(self._machine.server(pid), mine)
+            return None
+        agent = self._worker(blues[0]) if blues else None
+        end = self._machine.end(agent) if agent else None
+        if agent is None or end is None:
+            return None
+        server = self._machine.server(end) if isinstance(end, int) else elsewhere(end)
+        direct = [] if self._machine.behind_gateway(agent) else [agent]
+        return self._machine.with_version(server, direct)
 
     @property
     def _workers(self) -> list[Agent]:
@@ -147,37 +210,25 @@ class Stack:
                 return agent
         return self._machine.agent_of(container.attrs["State"]["Pid"])
 
-    def _alone(self, blue: Any) -> None:
-        mine = self._worker(blue)
-        if mine is None or (end := self._machine.end(mine)) is None:
-            return
-        beside = [
-            agent
-            for agent in self._workers
-            if agent.place.colour is None and self._machine.end(agent) == end
-        ]
-        if said := sharing(mine, beside):
-            raise StackError(said)
-
     def _agent(self, container: Any, network: str) -> dict[str, Any] | None:
         found = self._describe(container, network)
         if found is None:
             return None
         agent = self._worker(container)
         read = agent.settings if agent else None
-        parts = read.address if read else None
-        if read and read.url and parts is None:
+        if read and read.url and read.address is None:
             raise StackError(
                 f"{container.name} has a LIVEKIT_URL that is no address, {read.url!r}; set it to "
                 "ws://<host>:<port> there"
             )
         known = (agent.packages if agent else None) or {}
         packages = {name: one for name, one in known.items() if name.startswith("livekit")}
-        server = self._found_server(self._only("server", required=True))
+        seen = agent.route.seen if agent and agent.route else None
         return found | {
-            "server_port": _port(parts.scheme, parts.port) if parts else None,
+            "seen": {"address": seen.address, "port": seen.port} if seen else None,
+            "adopted": bool(agent and self._machine.behind_gateway(agent)),
             "packages": packages if "livekit-agents" in packages else None,
-            "not_live": not_live(agent, server) if agent and server else None,
+            "not_live": not_live(agent) if agent else None,
             "memory_cgroup": memory_folder(container.attrs["State"]["Pid"]),
         }
 
@@ -187,14 +238,29 @@ class Stack:
 
     def keys(self) -> tuple[str, str] | None:
         """API key and secret as blue's program has them, or None."""
-        blue = self._only("blue", required=False)
-        agent = self._worker(blue) if blue is not None else None
+        found = self._of_service("blue")
+        agent = self._worker(found[0]) if found else None
         return self._machine.keys_of(agent) if agent else None
 
 
+def _networks(container: Any) -> set[str]:
+    return set(container.attrs["NetworkSettings"]["Networks"]) - {HOST, "none"}
+
+
+def _on_host(container: Any) -> bool:
+    mode = container.attrs["HostConfig"].get("NetworkMode")
+    return mode == HOST or HOST in container.attrs["NetworkSettings"]["Networks"]
+
+
+def _extra_hosts(container: Any, network: str) -> dict[str, str]:
+    """Names that only blue's own file of hosts knows: its server's may be one of them."""
+    if container is None or network == HOST:
+        return {}
+    listed = container.attrs["HostConfig"].get("ExtraHosts") or ()
+    return dict(item.partition(":")[::2] for item in listed)
+
+
 def _listed(container: Any, label: str) -> list[str]:
+    if container is None:
+        return []
     return [one for one in container.labels.get(f"{PROJECT}.{label}", "").split(",") if one]
-
-
-def _port(scheme: str, port: int | None) -> int:
-    return port or (443 if scheme in ("wss", "https") else 80)

@@ -12,11 +12,13 @@ description:
     which was killed.
   - When the worker does not register in time, or under another key than the gateway's, it is led
     back to the server and the module fails.
+  - On the host's network a rule catches only the cgroup of the agent's container.
 options:
+  stack: {description: Name of the compose project., type: str, required: true}
   blue: {description: The agent as releve_stack_info returns it., type: dict, required: true}
-  server: {description: The server as releve_stack_info returns it., type: dict, required: true}
   gateway: {description: The gateway as releve_stack_info returns it., type: dict, required: true}
   gateway_port: {description: The gateway's port for blue workers., type: int, default: 7890}
+  on_host: {description: Agent and gateway are on the host's network., type: bool, default: false}
   socket: {description: The gateway's admin socket., type: path, required: true}
   timeout: {description: Seconds until it must have registered., type: float, default: 5}
 attributes:
@@ -27,8 +29,8 @@ author: [Relève]
 EXAMPLES = r"""
 - name: Adopt blue
   releve_adopt:
+    stack: eloquence
     blue: "{{ stack_now.blue }}"
-    server: "{{ stack_now.server }}"
     gateway: "{{ stack_now.gateway }}"
     socket: /var/lib/releve/eloquence/run/admin.sock
 """
@@ -42,7 +44,15 @@ ms:
 
 import time
 
-from ansible.module_utils import adoption
+from ansible.module_utils.adoption.command import AdoptionError, RuleLeftError
+from ansible.module_utils.adoption.connections import Endpoint
+from ansible.module_utils.adoption.group import Group
+from ansible.module_utils.adoption.redirect import (
+    Redirect,
+    adopt,
+    in_its_own_network,
+    on_the_hosts_network,
+)
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.gateway import Gateway, GatewayError, workers
 
@@ -51,10 +61,11 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            "stack": {"type": "str", "required": True},
             "blue": {"type": "dict", "required": True},
-            "server": {"type": "dict", "required": True},
             "gateway": {"type": "dict", "required": True},
             "gateway_port": {"type": "int", "default": 7890},
+            "on_host": {"type": "bool", "default": False},
             "socket": {"type": "path", "required": True},
             "timeout": {"type": "float", "default": 5.0},
         },
@@ -62,35 +73,49 @@ def main() -> None:
     )
     params = module.params
     blue, gateway = params["blue"], Gateway(params["socket"])
-    redirect = adoption.Redirect(
-        blue["pid"],
-        adoption.Endpoint(params["server"]["address"], blue["server_port"]),
-        adoption.Endpoint(params["gateway"]["address"], params["gateway_port"]),
-    )
     try:
-        adopted = bool(workers(gateway.state(), "blue", blue["address"]))
+        adopted = bool(blue["adopted"])
+        if blue["seen"] is None:
+            if adopted:
+                module.exit_json(changed=False)
+            raise AdoptionError(f"{blue['name']} has no connection to the server; see its log")
+        redirect = Redirect(blue["pid"], _way(params))
         if module.check_mode:
             module.exit_json(changed=not adopted or bool(redirect.left_rules()))
         swept = redirect.sweep()
         if adopted:
             module.exit_json(changed=swept)
+        before = {one["id"] for one in workers(gateway.state(), "blue")}
         began = time.monotonic()
-        adoption.adopt(redirect, lambda: _registered(gateway, blue["address"], params["timeout"]))
+        adopt(redirect, lambda: _registered(gateway, blue["address"], before, params["timeout"]))
         module.exit_json(changed=True, ms=round((time.monotonic() - began) * 1000, 1))
-    except adoption.RuleLeftError as error:
+    except RuleLeftError as error:
         module.fail_json(msg=str(error))
-    except (adoption.AdoptionError, GatewayError) as error:
-        module.fail_json(msg=f"blue was not adopted and talks to the server as before: {error}")
+    except (AdoptionError, GatewayError) as error:
+        module.fail_json(
+            msg=f"{blue['name']} was not adopted and talks to the server as before: {error}"
+        )
 
 
-def _registered(gateway: Gateway, address: str, seconds: float) -> None:
+def _way(params):  # type: ignore[no-untyped-def]
+    blue, port = params["blue"], params["gateway_port"]
+    server = Endpoint(blue["seen"]["address"], int(blue["seen"]["port"]))
+    if not params["on_host"]:
+        return in_its_own_network(server, Endpoint(params["gateway"]["address"], port))
+    return on_the_hosts_network(server, port, params["stack"], Group(blue["pid"], blue["id"]))
+
+
+def _registered(gateway: Gateway, address: str, before: set[str], seconds: float) -> None:
+    """On the host's network all workers have one address: it is one that was not there before."""
+    peer = None if address == "127.0.0.1" else address
+
+    def new(state):  # type: ignore[no-untyped-def]
+        return [one for one in workers(state, "blue", peer) if one["id"] not in before]
+
     state = gateway.wait(
-        lambda now: bool(workers(now, "blue", address)),
-        seconds,
-        "the worker did not register at the gateway",
+        lambda now: bool(new(now)), seconds, "the worker did not register at the gateway"
     )
-    key = state["upstreams"][0]
-    worker = workers(state, "blue", address)[0]
+    key, worker = state["upstreams"][0], new(state)[0]
     for part in ("agent_name", "namespace"):
         if worker[part] != key[part]:
             raise GatewayError(

@@ -10,6 +10,7 @@ description:
   - Looks for the tools, and tries on a loopback connection of its own whether sockets can be cut.
 options:
   not_live: {description: What releve_stack_info says against it for this agent., type: str}
+  on_host: {description: The agent is on the host's network., type: bool, default: false}
 attributes:
   check_mode: {support: full, description: Changes nothing.}
 author: [Relève]
@@ -25,14 +26,18 @@ RETURN = r"""
 obstacle: {description: A sentence, or null when there is none., returned: always, type: str}
 """
 
-from ansible.module_utils.adoption import obstacle
+from ansible.module_utils.adoption.obstacles import obstacle
 from ansible.module_utils.basic import AnsibleModule
 
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule(argument_spec={"not_live": {"type": "str"}}, supports_check_mode=True)
-    module.exit_json(changed=False, obstacle=obstacle(module.params["not_live"]))
+    module = AnsibleModule(
+        argument_spec={"not_live": {"type": "str"}, "on_host": {"type": "bool", "default": False}},
+        supports_check_mode=True,
+    )
+    params = module.params
+    module.exit_json(changed=False, obstacle=obstacle(params["not_live"], params["on_host"]))
 
 
 if __name__ == "__main__":

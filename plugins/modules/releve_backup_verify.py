@@ -47,6 +47,7 @@ verified:
   description: snapshot, seconds, compared, moved, images, wrong, wrong_count, bytes.
   returned: with state=present
   type: dict
+not_started: {description: Why it was not., returned: when it must not be, type: str}
 network: {description: Where it was started., returned: when nothing is wrong, type: str}
 keys_file: {description: Keys file for the probe., returned: when nothing is wrong, type: str}
 record: {description: Folder for the probe., returned: when nothing is wrong, type: str}
@@ -56,6 +57,7 @@ import os
 import shutil
 from pathlib import Path
 
+from ansible.module_utils.backup.archive import Archive
 from ansible.module_utils.backup.contents import BackupError
 from ansible.module_utils.backup.settings import REPOSITORY, repository
 from ansible.module_utils.basic import AnsibleModule
@@ -63,6 +65,7 @@ from ansible.module_utils.docker_host import docker_client
 from ansible.module_utils.restic.repository import ResticError
 from ansible.module_utils.restore.launch import Launcher
 from ansible.module_utils.restore.rehearsal import start, write_keys
+from ansible.module_utils.restore.scratch_copy import refuse_foreign_urls
 from ansible.module_utils.restore.verify import verify, write_mark
 
 try:
@@ -104,6 +107,8 @@ def main() -> None:
         found["bytes"] = archive.size(*archive.trees) + sum(i.bytes for i in archive.images)
         if found["wrong"]:
             module.exit_json(changed=False, verified=found)
+        if why := _not_to_be_started(archive, params["server_service"]):
+            module.exit_json(changed=False, verified=found, not_started=why)
         keys, record = scratch / "keys.yaml", scratch / "record"
         write_keys(archive, scratch / "files", keys, params["owner"])
         record.mkdir(mode=0o700)
@@ -116,6 +121,17 @@ def main() -> None:
     module.exit_json(
         changed=False, verified=found, network=network, keys_file=str(keys), record=str(record)
     )
+
+
+def _not_to_be_started(archive: Archive, server_service: str) -> str | None:
+    """Why the restored agent would go to the server that people talk over, or to none."""
+    if not server_service:
+        return "the server is none of this stack's"
+    try:
+        refuse_foreign_urls(archive.containers)
+    except BackupError as error:
+        return str(error).partition(", which")[0] + ", no container of the stack"
+    return None
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ options:
     description: Wait for a registered worker of this colour.
     type: str
     choices: [blue, green]
+  count: {description: How many of them., type: int, default: 1}
   container:
     description: >-
       Give up when this container stops meanwhile. With O(connected) it is the gateway's own, and no
@@ -56,6 +57,7 @@ def main() -> None:
             "socket": {"type": "path", "required": True},
             "connected": {"type": "bool", "default": False},
             "worker": {"type": "str", "choices": ["blue", "green"]},
+            "count": {"type": "int", "default": 1},
             "container": {"type": "str"},
             "calls": {"type": "bool", "default": False},
             "timeout": {"type": "float", "default": 20.0},
@@ -70,8 +72,11 @@ def main() -> None:
         met = partial(connected, host=host)
         waiting.append((met, "the gateway did not register at the server"))
     if params["worker"]:
-        what = f"no {params['worker']} worker registered at the gateway"
-        waiting.append((lambda state: bool(workers(state, params["worker"])), what))
+        count = params["count"]
+        one = f"no {params['worker']} worker registered at the gateway"
+        many = f"fewer than {count} {params['worker']} workers registered at the gateway"
+        there = lambda state: len(workers(state, params["worker"])) >= count  # noqa: E731
+        waiting.append((there, one if count == 1 else many))
     watch = _container_watch(module, params["container"]) if params["container"] else None
     try:
         for met, what in waiting:

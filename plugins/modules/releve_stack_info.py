@@ -11,7 +11,7 @@ description:
   - Asks the containers for the versions that really run, and a gateway that runs for its state.
 options:
   stack: {description: Name of the compose project., type: str, required: true}
-  server_service: {description: Its LiveKit service., type: str, default: livekit}
+  server_service: {description: Its LiveKit service or nothing., type: str, default: livekit}
   agent_service: {description: Its agent service., type: str, default: agent}
   socket: {description: The gateway's admin socket., type: path, required: true}
 attributes:
@@ -28,7 +28,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 stack:
-  description: server, blue, green, gateway, sentinels (each null when absent), network, volumes.
+  description: >-
+    server, blue, green, gateway, sentinels (each null when absent), blues, network, volumes.
   returned: always
   type: dict
 gateway:
@@ -37,10 +38,13 @@ gateway:
   type: dict
 """
 
+from typing import Any
+
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.discovery.servers import version_in
 from ansible.module_utils.docker_host import docker_client
-from ansible.module_utils.gateway import Gateway, GatewayError
-from ansible.module_utils.stack import Stack, StackError
+from ansible.module_utils.gateway import Gateway, GatewayError, workers
+from ansible.module_utils.stack import HOST, Stack, StackError
 
 
 def main() -> None:
@@ -61,7 +65,19 @@ def main() -> None:
         said = {"state": gateway.state(), "jobs": gateway.jobs()} if runs else {}
     except (StackError, GatewayError) as error:
         module.fail_json(msg=str(error))
+    if said:
+        _told_by_the_gateway(found, said["state"])
     module.exit_json(changed=False, stack=found, gateway=said)
+
+
+def _told_by_the_gateway(found: dict[str, Any], state: dict[str, Any]) -> None:
+    """What it knows better: whose worker is registered, and what a server elsewhere says."""
+    for blue in found["blues"]:
+        own = None if found["network"] == HOST else blue["address"]
+        blue["adopted"] |= own is not None and bool(workers(state, "blue", own))
+    server = found["server"]
+    if server["version"] is None:
+        server["version"] = version_in(state["upstreams"][0]["server"])
 
 
 if __name__ == "__main__":

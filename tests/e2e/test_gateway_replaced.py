@@ -67,6 +67,7 @@ class Host:
             "agent_name": "",
             "agent_namespace": "",
             "server_url": self.server_url,
+            "server_ca": "",
             "releve_dir": str(self.folder / "dir"),
             "releve_run": str(self.folder / "run"),
             "releve_socket": str(self.socket),

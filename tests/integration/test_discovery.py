@@ -19,9 +19,11 @@ import yaml
 
 from integration import harness
 from module_utils.discovery.inventory import inventory_for
-from module_utils.discovery.machine import Found, Machine, Stack
+from module_utils.discovery.machine import Found, Machine
+from module_utils.discovery.machine import Stack as Seen
 from module_utils.discovery.obstacles import not_live, obstacles
 from module_utils.discovery.page import page
+from module_utils.stack import Stack, StackError
 from ports import free_port
 
 AGENT = "eloquence-agent:blue-0.7.2"
@@ -130,17 +132,15 @@ def look(client: Any) -> Found:
     return Machine(client).look()
 
 
-def of(found: Found, name: str) -> Stack:
+def of(found: Found, name: str) -> Seen:
     return next(one for one in found.stacks if one.name == name)
 
 
-def with_server(found: Found, pid: int) -> Stack:
+def with_server(found: Found, pid: int) -> Seen:
     return next(one for one in found.stacks if one.server.process and one.server.process.pid == pid)
 
 
-def until_joined(
-    client: Any, pid: int, workers: int, agent: harness.Process | None = None
-) -> Stack:
+def until_joined(client: Any, pid: int, workers: int, agent: harness.Process | None = None) -> Seen:
     """A worker says that it is registered; that its connection stands is seen a moment later."""
     deadline = time.monotonic() + harness.READY_SECONDS
     while True:
@@ -166,7 +166,7 @@ def test_containers_on_a_bridge_behind_tini_and_what_is_stopped(
     assert worker.place.container == agent.id
     assert worker.packages is not None and worker.packages["livekit-agents"] == "0.7.2"
     assert worker.packages["executable"] == "/opt/venv/bin/python"
-    assert not_live(worker, stack.server) is None
+    assert not_live(worker) is None
     assert stack.participants == ()
     text, refused = inventory_for(found, None, project.name, None)
     assert refused == [] and text is not None
@@ -179,7 +179,9 @@ def test_containers_on_a_bridge_behind_tini_and_what_is_stopped(
     assert server.id in {place.container for place in found.stopped}
 
 
-def test_an_agent_that_goes_by_the_host_is_told_so(client: Any, project: Project) -> None:
+def test_an_agent_that_goes_by_the_host_is_moved_by_that_address(
+    client: Any, project: Project
+) -> None:
     port = free_port()
     project.server(ports={"7880/tcp": port})
     project.agent(
@@ -188,19 +190,25 @@ def test_an_agent_that_goes_by_the_host_is_told_so(client: Any, project: Project
     stack = of(look(client), project.name)
     (worker,) = stack.workers
     assert worker.route is not None and worker.route.seen.port == port
-    why = not_live(worker, stack.server) or ""
-    assert why.startswith(f"it reaches the server by host.docker.internal ({worker.route.seen})")
     assert obstacles(stack, None) == []
     text, _ = inventory_for(look(client), None, project.name, None)
-    assert yaml.safe_load(text or "")["adoption"] == "restart"
+    assert yaml.safe_load(text or "")["adoption"] == "live"
+    read = Stack(client, project.name, "livekit", "agent").read()
+    seen = {"address": worker.route.seen.address, "port": port}
+    assert (read["network"], read["blue"]["seen"]) == (project.name, seen)
+    assert read["extra_hosts"] == {"host.docker.internal": "host-gateway"}
 
 
-def test_two_services_under_one_key_are_refused(client: Any, project: Project) -> None:
+def test_two_services_that_do_not_tell_their_names_are_refused(
+    client: Any, project: Project
+) -> None:
     project.server()
     project.agent()
     project.agent(service="agent2")
     (sentence,) = obstacles(of(look(client), project.name), None)
     assert f"{project.name}_agent2_1, {project.name}_agent_1 are 2 workers" in sentence
+    with pytest.raises(StackError, match="do not tell their names"):
+        Stack(client, project.name, "livekit", "agent").read()
 
 
 def test_bare_processes_and_a_bot_that_joins_by_itself(
@@ -235,7 +243,7 @@ def test_bare_processes_and_a_bot_that_joins_by_itself(
                 (who["room"], who["identity"], who["kind"]) for who in stack.participants or ()
             }
             wrong = obstacles(stack, None)
-            assert [one[:20] for one in wrong] == ["not yet: the server ", "not yet: the agent i"]
+            assert [one[:20] for one in wrong] == ["not yet: the agent i"]
         finally:
             bot.stop()
             agent.stop()
@@ -271,7 +279,7 @@ def test_a_program_of_another_name_behind_a_proxy(
                 if one.route
             }
             assert through == {agents[0].pid: [], agents[1].pid: [proxy.pid]}
-            assert "under one key" in "\n".join(obstacles(stack, None))
+            assert "is a worker under the key of process" in "\n".join(obstacles(stack, None))
         finally:
             for each in (*agents, proxy):
                 each.stop()

@@ -136,7 +136,10 @@ class Host:
                     "Image": f"sha256:{name}",
                     "State": {"Running": running, "Pid": more.get("pid", 0) if running else 0},
                     "Config": {"Image": more.get("image", f"{name}:latest")},
-                    "HostConfig": {"NetworkMode": more.get("mode", "shop_default")},
+                    "HostConfig": {
+                        "NetworkMode": more.get("mode", "shop_default"),
+                        "ExtraHosts": more.get("hosts"),
+                    },
                     "NetworkSettings": {
                         "Networks": {
                             net: {"IPAddress": address} for net, address in networks.items()

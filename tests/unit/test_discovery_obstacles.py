@@ -51,32 +51,16 @@ def test_two_networks_that_share_one_are_none(host: Host) -> None:
 @pytest.mark.parametrize(
     ("server_is", "agent_is", "sentence"),
     [
-        (
-            {"mode": "host", "networks": {"host": ""}},
-            {},
-            "not yet: the server shop_livekit is on the host's network; run server and agent by",
-        ),
-        (
-            {"mode": "container:x", "networks": {}},
-            {},
-            "not yet: the server shop_livekit is on no network of its own",
-        ),
-        ({"labels": NO_LABELS}, {}, "not yet: shop_livekit has no labels of Compose"),
         ({}, {"labels": NO_LABELS}, "not yet: shop_agent has no labels of Compose"),
         (
             {},
-            {"mode": "host", "networks": {"host": ""}},
-            "not yet: the agent shop_agent is on the host's network",
+            {"mode": "container:x", "networks": {}},
+            "not yet: the agent shop_agent is on no network of its own; run it by Compose",
         ),
         (
-            {},
-            {"networks": {"voice": "172.18.0.98"}},
-            "not yet: shop_agent and shop_livekit share no Docker network; put both on one",
-        ),
-        (
-            {},
-            {"labels": compose("agent", "voice")},
-            "shop_agent is of the Compose project voice, and the server of shop; put both into one",
+            {"networks": {"x": "172.30.0.2"}},
+            {"env": ["PATH=/"]},
+            "where shop_agent reaches the server was found neither in its environment nor",
         ),
         ({}, {"says": lambda _: None}, "the agent shop_agent is not written in Python, or its"),
         (
@@ -93,8 +77,8 @@ def test_each_kind_that_cannot_be_moved_yet_says_why_and_what_to_change(
 
 
 def test_all_is_said_at_once(host: Host) -> None:
-    stack = plain(host, {"labels": NO_LABELS}, labels=NO_LABELS, says=lambda _: None)
-    assert len(obstacles(stack, None)) == 3
+    stack = plain(host, labels=NO_LABELS, says=lambda _: None)
+    assert len(obstacles(stack, None)) == 2
     assert inventory_for(host.machine().look(), None, None, None)[1] == obstacles(stack, None)
 
 
@@ -115,26 +99,95 @@ def test_an_agent_that_is_no_container(host: Host, cgroup: str, sentence: str) -
     assert sentence in said(found(host))
 
 
-@pytest.mark.parametrize(
-    ("cgroup", "sentence"),
-    [
-        ("0::/system.slice/livekit.service\n", "not yet: the server is unit livekit.service, and"),
-        ("0::/kubepods/burstable/pod1/x\n", "which Relève does not steer: LiveKit's Helm chart"),
-    ],
-)
-def test_a_server_that_is_no_container(host: Host, cgroup: str, sentence: str) -> None:
+def test_a_server_in_kubernetes_is_refused_with_what_its_chart_offers(host: Host) -> None:
+    cgroup = "0::/kubepods/burstable/pod1/x\n"
     host.process(100, ["/bin/livekit-server"], cgroup=cgroup, listens=["[::]:7880"])
     host.answer(100, 7880, "/rtc/validate", 401, "no permissions")
     host.connection(worker(host), "172.18.0.98:40000", "172.18.0.97:7880", 100)
-    assert sentence in said(found(host))
+    assert "which Relève does not steer: LiveKit's Helm chart" in said(found(host))
 
 
-def test_a_server_on_another_host(host: Host) -> None:
-    env = ["LIVEKIT_URL=wss://shop.livekit.cloud", *ENVIRONMENT[1:]]
-    host.leaves(worker(host, env=env), "172.18.0.98:4000", "161.1.1.1:443")
-    assert "not yet: the server is at wss://shop.livekit.cloud and not on this host" in said(
-        found(host)
+def written(host: Host) -> dict[str, Any]:
+    text, refused = inventory_for(host.machine().look(), None, None, None)
+    assert refused == [] and text is not None
+    read: dict[str, Any] = yaml.safe_load(text)
+    return read
+
+
+ON_HOST: dict[str, Any] = {"mode": "host", "networks": {"host": ""}, "net": "host"}
+
+
+def speaks(url: str) -> dict[str, Any]:
+    return {"env": [f"LIVEKIT_URL={url}", *ENVIRONMENT[1:]]}
+
+
+@pytest.mark.parametrize(
+    ("server_is", "agent_is", "service", "url", "adoption"),
+    [
+        # 7: everything on the host's network; 8: by the public name; 9: the agent on a bridge
+        (
+            ON_HOST,
+            ON_HOST | speaks("ws://localhost:7880"),
+            "livekit",
+            "ws://localhost:7880",
+            "live",
+        ),
+        (
+            ON_HOST,
+            ON_HOST | speaks("wss://voice.example"),
+            "livekit",
+            "ws://127.0.0.1:7880",
+            "restart",
+        ),
+        (ON_HOST, speaks("ws://10.0.0.5:7880"), "livekit", "ws://10.0.0.5:7880", "live"),
+        # Networks or projects that are not the same: by the URL that the agent has.
+        (
+            {},
+            {"networks": {"voice": "172.30.0.2"}} | speaks("ws://x:1"),
+            "livekit",
+            "ws://x:1",
+            "live",
+        ),
+        ({}, {"labels": compose("agent", "voice")}, "", "ws://livekit:7880", "live"),
+        ({"labels": {}}, {}, "", "ws://livekit:7880", "live"),
+    ],
+)
+def test_a_server_anywhere_needs_no_more_than_its_url(
+    host: Host,
+    server_is: dict[str, Any],
+    agent_is: dict[str, Any],
+    service: str,
+    url: str,
+    adoption: str,
+) -> None:
+    plain(host, server_is, **agent_is)
+    read = written(host)
+    assert (read["server_service"], read["server_url"], read["adoption"]) == (
+        service,
+        url,
+        adoption,
     )
+    assert ("livekit_server_version" in read) is (service == "livekit")
+    assert read["stack"] == agent_is.get("labels", compose("agent"))["com.docker.compose.project"]
+
+
+def test_a_bare_server_is_none_of_the_projects(host: Host) -> None:
+    cgroup = "0::/system.slice/livekit.service\n"
+    host.process(100, ["/bin/livekit-server"], cgroup=cgroup, listens=["[::]:7880"])
+    host.answer(100, 7880, "/rtc/validate", 401, "no permissions")
+    agent = worker(host, **speaks("ws://172.17.0.1:7880"))
+    host.connection(agent, "172.18.0.98:40000", "172.17.0.1:7880", 100)
+    read = written(host)
+    assert (read["server_service"], read["server_url"]) == ("", "ws://172.17.0.1:7880")
+
+
+def test_a_server_on_another_host_or_livekits_cloud(host: Host) -> None:
+    agent = worker(host, **speaks("wss://shop.livekit.cloud"))
+    host.leaves(agent, "172.18.0.98:4000", "161.1.1.1:443")
+    read = written(host)
+    assert (read["stack"], read["server_service"]) == ("shop", "")
+    assert (read["server_url"], read["adoption"]) == ("wss://shop.livekit.cloud", "restart")
+    assert "livekit_server_version" not in read
 
 
 def test_server_and_agent_in_one_container_cannot_be_told_apart(host: Host) -> None:
@@ -159,15 +212,23 @@ def several(host: Host, *names: str | None) -> Stack:
     return found(host)
 
 
+def test_workers_of_one_key_are_moved_together(host: Host) -> None:
+    stack = several(host, "", "")
+    assert obstacles(stack, None) == []
+    assert written(host)["agent_service"] in ("shop_agent0", "shop_agent1")
+
+
 @pytest.mark.parametrize(
     ("names", "sentence"),
     [
-        (("", ""), "not yet: shop_agent0, shop_agent1 are 2 workers of one server under one key,"),
-        (("coach", "coach", "x"), "shop_agent0, shop_agent1 are 2 workers of one server under"),
+        (
+            ("coach", "coach", "x"),
+            "several agents with names of their own (shop_agent0, shop_agent1",
+        ),
         ((None, "coach"), "that do not tell their names, so maybe under one key"),
     ],
 )
-def test_workers_of_one_key_are_moved_all_or_none(
+def test_workers_that_may_share_a_key_are_moved_all_or_none(
     host: Host, names: tuple[str | None, ...], sentence: str
 ) -> None:
     assert sentence in said(several(host, *names))
@@ -193,11 +254,8 @@ def test_an_agent_service_that_nobody_is_of_is_told(host: Host) -> None:
     ("env", "seen", "sentence"),
     [
         (ENVIRONMENT, None, None),
-        (
-            ["LIVEKIT_URL=ws://host.docker.internal:7880", *ENVIRONMENT[1:]],
-            "172.17.0.1:7880",
-            "it reaches the server by host.docker.internal (172.17.0.1:7880), and not at",
-        ),
+        (["LIVEKIT_URL=ws://host.docker.internal:7880", *ENVIRONMENT[1:]], "172.17.0.1:7880", None),
+        (["LIVEKIT_URL=ws://host:7880", *ENVIRONMENT[1:]], "[fd00::1]:7880", "the server by IPv6"),
         (["LIVEKIT_URL=wss://voice.example", *ENVIRONMENT[1:]], None, "it speaks wss"),
     ],
 )
@@ -207,7 +265,7 @@ def test_an_agent_that_can_only_be_adopted_by_a_restart(
     at, blue = server(host), worker(host, env=env)
     host.connection(blue, "172.18.0.98:4000", "172.18.0.97:7880", at, seen)
     stack = found(host)
-    why = not_live(stack.workers[0], stack.server)
+    why = not_live(stack.workers[0])
     assert why == sentence if sentence is None else sentence in (why or "")
     text, refused = inventory_for(host.machine().look(), None, None, None)
     assert refused == []

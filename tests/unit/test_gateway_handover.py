@@ -39,6 +39,18 @@ async def pair(config: GatewayConfig, server: StandInServer) -> AsyncIterator[Pa
         yield Pair(first, second, to_first, dict(server.connections))
 
 
+async def test_on_localhost_the_gateway_is_at_both_loopback_addresses_and_nowhere_else(
+    config: GatewayConfig, server: StandInServer
+) -> None:
+    """A worker that goes to `localhost` may use either."""
+    async with running(config.model_copy(update={"listen_host": "localhost"}), server) as gateway:
+        for host in ("127.0.0.1", "[::1]"):
+            async with registered(gateway.workers, gateway.blue, "one", host=host):
+                pass
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.2", gateway.blue)
+
+
 async def test_a_second_gateway_that_was_not_meant_to_be_fails(
     gateway: Running, config: GatewayConfig
 ) -> None:

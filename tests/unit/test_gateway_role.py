@@ -22,7 +22,13 @@ for role in (ROLES / "stack", ROLE):  # the agent's name is a word that every ro
     for entry in specs["argument_specs"].values():
         OPTIONS |= entry["options"]
     DEFAULTS |= yaml.safe_load((role / "defaults/main.yml").read_text())
-GIVEN = {"stack": "e", "server_url": "ws://livekit:7880", "agent_namespace": "default"}
+DEFAULTS |= yaml.safe_load((ROLE / "vars/main.yml").read_text())
+GIVEN = {
+    "stack": "e",
+    "server_url": "ws://livekit:7880",
+    "agent_namespace": "default",
+    "stack_now": {"network": "e_default"},
+}
 ALL = {
     "agent_name": "lesson",
     "more_agents": {"coach": {"agent_name": "coach"}},
@@ -71,6 +77,13 @@ def test_without_settings_the_gateway_has_its_own_defaults(tmp_path: Path) -> No
     read, plain = config.load(tmp_path / "made.yaml"), GatewayConfig.model_fields
     for name in ("fallback", "answer_seconds", "offer_seconds", "max_workers", "ports"):
         assert getattr(read, name) == plain[name].default, name
+
+
+def test_on_the_hosts_network_the_gateway_listens_on_loopback_only(tmp_path: Path) -> None:
+    made = rendered(
+        tmp_path, {"stack_now": {"network": "host"}, "dispatch_gateway_metrics_port": 7898}
+    )
+    assert (made["listen_host"], made["metrics_port"]) == ("localhost", 7898)
 
 
 @pytest.mark.parametrize("name", sorted(ALL))

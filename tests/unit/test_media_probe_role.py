@@ -40,6 +40,7 @@ PLAY = """
   vars:
     stack: mine
     server_url: ws://server:7880
+    server_ca: ""
     releve_dir: /state
     releve_record: /state/record
     releve_keys: /state/keys
@@ -270,3 +271,29 @@ def test_a_run_beyond_its_budget_ends_before_it_begins(
     if code:
         assert "`probe_budget.turns` allows 1: raise it" in found.said
         assert "Nothing was changed" in found.said
+
+
+def test_probes_are_where_the_agent_is_and_trust_whom_the_inventory_names(tmp_path: Path) -> None:
+    now = {"network": "host", "sentinels": None}
+    (one,) = look(tmp_path, "server", [0], stack_now=now, server_ca="/etc/ca.pem").containers
+    args = one["args"]
+    assert args["command"][:2] == ["probe", "server"]
+    assert (args["network_mode"], "networks" in args) == ("host", False)
+    assert args["env"] == {"SSL_CERT_FILE": "/run/secrets/server_ca.pem"}
+    assert "/etc/ca.pem" in [mount["source"] for mount in args["mounts"]]
+
+
+def test_names_that_only_the_agent_knows_are_known_to_probes(tmp_path: Path) -> None:
+    hosts = {"host.docker.internal": "host-gateway"}
+    now = {"network": "mine_default", "sentinels": None, "extra_hosts": hosts}
+    (one,) = look(tmp_path, "server", [0], stack_now=now).containers
+    args = one["args"]
+    assert (args["etc_hosts"], args["networks"]) == (hosts, [{"name": "mine_default"}])
+    assert not {"env", "network_mode"} & args.keys()
+
+
+def test_a_server_that_cannot_be_used_is_told_before_anything_changes(tmp_path: Path) -> None:
+    looked = look(tmp_path, "server", [2])
+    assert looked.code != 0
+    assert "RTT is too long" in looked.said  # what the probe said
+    assert "Nothing was changed" in looked.said

@@ -92,6 +92,18 @@ def test_page_says_that_the_server_is_a_substitute(tmp_path: Path) -> None:
     assert "the floor, 103 ms" in text
 
 
+def test_page_and_table_say_that_a_server_is_not_the_stacks_own(tmp_path: Path) -> None:
+    run = made.passing(tmp_path)
+    versions = {"wanted": "v1.9.0", "running": "v1.13.5", "substitute": False, "ours": False}
+    made.put(run, "versions.json", {"server": versions, "blue": {}, "green": {}})
+    text = Page(write(run).page.read_text()).text
+    assert "v1.13.5 not of this stack: neither pinned nor in the backup" in " ".join(text.split())
+    assert "wanted v1.9.0" not in text
+    assert words.server(**versions) == (
+        "v1.13.5, not of this stack: neither pinned nor in the backup"
+    )
+
+
 def test_evidence_cannot_put_markup_into_the_page(tmp_path: Path) -> None:
     run = made.passing(tmp_path)
     evil = "<script>alert(1)</script>"

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from module_utils.discovery.programs import Program
 from module_utils.stack import Stack, StackError
 
-from .recorded_host import ENVIRONMENT, PACKAGES, SECRET, Host, compose, python, server, worker
+from .recorded_host import ENVIRONMENT, FFI, PACKAGES, SECRET, Host, compose, python, server, worker
 
 LIVEKIT = {name: version for name, version in PACKAGES.items() if name != "python"}
 
@@ -86,6 +87,20 @@ def test_an_agent_that_is_not_connected_or_does_not_answer_tells_its_versions(ho
     assert stack(host).read()["blue"]["packages"] == LIVEKIT
 
 
+def test_a_worker_that_does_not_say_that_it_is_well_is_found_by_its_connection(host: Host) -> None:
+    running(host)
+    host.answers = {key: said for key, said in host.answers.items() if key[1] == 7880}
+    blue = stack(host).read()["blue"]
+    assert blue["seen"] == {"address": "172.18.0.97", "port": 7880}
+    assert blue["not_live"] is None
+
+
+def test_a_worker_without_a_connection_is_not_adopted_live(host: Host) -> None:
+    server(host)
+    worker(host)
+    assert stack(host).read()["blue"]["not_live"].startswith("it is connected to no server now")
+
+
 def test_relèves_own_containers_are_found_even_when_they_do_not_run(host: Host) -> None:
     running(host)
     host.container("e", "shop-agent-green", labels=ours("green"), running=False)
@@ -96,28 +111,67 @@ def test_relèves_own_containers_are_found_even_when_they_do_not_run(host: Host)
     assert read["gateway"]["labels"] == {"releve.stack": "shop", "releve.colour": "gateway"}
 
 
-def test_two_containers_of_the_service_are_refused_by_name(host: Host) -> None:
+def test_two_servers_of_one_service_are_refused_by_name(host: Host) -> None:
     running(host)
-    host.container("e", "shop_agent_2", labels=compose("agent"))
-    with pytest.raises(StackError, match=r"runs 2 times \(shop_agent, shop_agent_2\); scale it"):
+    host.container("e", "shop_livekit_2", labels=compose("livekit"))
+    with pytest.raises(
+        StackError, match=r"runs 2 times \(shop_livekit, shop_livekit_2\); scale it"
+    ):
         stack(host).read()
 
 
-@pytest.mark.parametrize(
-    ("name", "refused"), [("", "2 workers of one server under one key"), ("tutor", None)]
-)
-def test_another_service_under_the_same_key_is_refused(
-    host: Host, name: str, refused: str | None
+def another(host: Host, at: int, name: str = "shop_agent2", **is_: Any) -> int:
+    other = worker(host, 300, "c", name, **is_)
+    host.connection(other, "172.18.0.99:40000", "172.18.0.97:7880", at)
+    return other
+
+
+def blues(host: Host) -> list[tuple[str, bool]]:
+    return [(one["name"], one["adopted"]) for one in stack(host).read()["blues"]]
+
+
+def test_replicas_of_a_service_are_all_blue(host: Host) -> None:
+    another(host, running(host), labels=compose("agent"))
+    assert blues(host) == [("shop_agent", False), ("shop_agent2", False)]
+
+
+@pytest.mark.parametrize(("name", "together"), [("", True), ("tutor", False)])
+def test_another_service_under_the_same_key_is_moved_with_it(
+    host: Host, name: str, together: bool
 ) -> None:
     """One alone would be adopted, and the flip would move a part of the rooms."""
+    another(host, running(host), agent_name=name)
+    assert [one for one, _ in blues(host)] == ["shop_agent", *(["shop_agent2"] if together else [])]
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        ({"agent_name": None}, "do not tell their names, so maybe under one key"),
+        ({"networks": {"x": "172.30.0.3"}}, "workers under one key and share no network"),
+        ({"mode": "host", "networks": {"host": ""}}, "workers under one key and share no network"),
+    ],
+)
+def test_a_worker_that_cannot_be_moved_with_it_stops_the_run(
+    host: Host, other: dict[str, Any], sentence: str
+) -> None:
+    another(host, running(host), **other)
+    with pytest.raises(StackError, match=sentence):
+        stack(host).read()
+
+
+def test_a_worker_of_the_key_that_is_no_container_stops_the_run(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = running(host)
-    other = worker(host, 300, "c", "shop_agent2", agent_name=name)
-    host.connection(other, "172.18.0.99:40000", "172.18.0.97:7880", at)
-    if refused is None:
-        assert stack(host).read()["blue"]["name"] == "shop_agent"
-    else:
-        with pytest.raises(StackError, match=refused):
-            stack(host).read()
+    argv = ["/venv/bin/python", "agent.py", "dev"]
+    exe = {"exe": "/usr/bin/python3.12", "maps": [FFI], "env": ENVIRONMENT}
+    host.process(600, argv, listens=["0.0.0.0:8082"], **exe)
+    host.answer(600, 8082, "/worker", 200, json.dumps({"agent_name": ""}))
+    host.connection(600, "172.18.0.1:4000", "172.18.0.97:7880", at)
+    monkeypatch.setattr(Program, "packages", property(lambda _: PACKAGES))
+    with pytest.raises(StackError, match=r"process 600 .* is a worker under the key of shop_agent"):
+        stack(host).read()
 
 
 def test_green_behind_the_gateway_is_no_second_worker(host: Host) -> None:
@@ -148,12 +202,64 @@ def test_a_stack_without_an_agent_is_no_error(host: Host) -> None:
     assert read.keys() is None
 
 
-@pytest.mark.parametrize("networks", [{"host": ""}, {"none": ""}, {}])
-def test_a_server_without_a_network_of_its_own_is_refused(
-    host: Host, networks: dict[str, str]
-) -> None:
-    server(host, networks=networks)
-    with pytest.raises(StackError, match="bridge network"):
+ON_HOST: dict[str, Any] = {"mode": "host", "networks": {"host": ""}}
+
+
+def test_an_agent_on_the_hosts_network_has_the_gateway_there(host: Host) -> None:
+    at = server(host, net="host", **ON_HOST)
+    host.connection(worker(host, net="host", **ON_HOST), "[::1]:4000", "[::1]:7880", at)
+    read = stack(host).read()
+    assert read["network"] == "host"
+    assert read["blue"]["address"] == "127.0.0.1"
+    assert read["blue"]["seen"] == {"address": "::1", "port": 7880}
+    assert read["server"]["ours"]
+
+
+def test_a_server_on_the_hosts_network_is_reached_from_the_agents(host: Host) -> None:
+    at = server(host, net="host", **ON_HOST)
+    env = ["LIVEKIT_URL=ws://host.docker.internal:7880", *ENVIRONMENT[1:]]
+    blue = worker(host, env=env, hosts=["host.docker.internal:host-gateway"])
+    host.connection(blue, "172.18.0.98:4000", "172.17.0.1:7880", at)
+    read = stack(host).read()
+    assert read["network"] == "shop_default"
+    assert read["extra_hosts"] == {"host.docker.internal": "host-gateway"}
+    assert read["blue"]["not_live"] is None
+    assert read["blue"]["seen"] == {"address": "172.17.0.1", "port": 7880}
+
+
+def elsewhere(host: Host) -> Stack:
+    return Stack(host.client(), "shop", "", "agent", host.machine())
+
+
+def test_a_server_elsewhere_is_none_of_the_stacks(host: Host) -> None:
+    env = ["LIVEKIT_URL=wss://shop.livekit.cloud", *ENVIRONMENT[1:]]
+    says = python(version={"version": "1.9.3", "node": "n"})
+    host.leaves(worker(host, env=env, says=says), "172.18.0.98:4000", "161.1.1.1:443")
+    read = elsewhere(host).read()
+    assert read["server"] == {
+        "name": "shop.livekit.cloud",
+        "running": True,
+        "version": "v1.9.3",
+        "ours": False,
+    }
+    assert read["project_dir"] == "/srv/shop"
+    assert read["blue"]["not_live"].startswith("it speaks wss")
+
+
+def test_behind_a_gateway_the_server_elsewhere_is_the_one_it_leads_to(host: Host) -> None:
+    labels = ours("gateway") | {"releve.server": "wss://shop.livekit.cloud"}
+    full = host.container("f", "shop-gateway", labels=labels)
+    host.process(400, ["/opt/releve"], net="g", container=full, listens=["0.0.0.0:7890"])
+    env = ["LIVEKIT_URL=ws://dispatch-gateway:7890", *ENVIRONMENT[1:]]
+    host.connection(worker(host, env=env), "172.18.0.98:4000", "172.18.0.102:7890", 400)
+    read = elsewhere(host).read()
+    assert (read["server"]["name"], read["blue"]["adopted"]) == ("shop.livekit.cloud", True)
+
+
+def test_an_agent_without_a_network_is_refused(host: Host) -> None:
+    server(host)
+    worker(host, networks={"none": ""})
+    with pytest.raises(StackError, match="shop_agent has no network of its own; the gateway needs"):
         stack(host).read()
 
 
@@ -165,34 +271,19 @@ def test_of_several_networks_the_one_with_the_agent_counts(host: Host) -> None:
     assert read["server"]["address"] == "172.18.0.97"
 
 
-def test_server_and_agent_on_different_networks_are_refused(host: Host) -> None:
-    server(host)
-    worker(host, networks={"host": ""})
-    with pytest.raises(StackError, match="shop_agent share no Docker network"):
-        stack(host).read()
-
-
 @pytest.mark.parametrize(
-    ("url", "port", "not_live"),
+    ("url", "not_live"),
     [
-        ("ws://livekit:7880", 7880, None),
-        ("http://livekit", 80, None),
-        ("wss://voice.example", 443, "it speaks wss, and would refuse the gateway's certificate"),
+        ("ws://livekit:7880", None),
+        ("http://livekit", None),
+        ("wss://voice.example", "it speaks wss, and would refuse the gateway's certificate"),
     ],
 )
-def test_the_agents_url_is_taken_apart(
-    host: Host, url: str, port: int, not_live: str | None
+def test_only_an_agent_without_tls_is_adopted_live(
+    host: Host, url: str, not_live: str | None
 ) -> None:
     running(host, env=[f"LIVEKIT_URL={url}", *ENVIRONMENT[1:]])
-    blue = stack(host).read()["blue"]
-    assert (blue["server_port"], blue["not_live"]) == (port, not_live)
-
-
-def test_a_url_that_is_not_the_servers_own_address_is_told_before_adoption(host: Host) -> None:
-    env = ["LIVEKIT_URL=ws://host.docker.internal:7880", *ENVIRONMENT[1:]]
-    running(host, seen="172.17.0.1:7880", env=env)
-    said = stack(host).read()["blue"]["not_live"]
-    assert said.startswith("it reaches the server by host.docker.internal (172.17.0.1:7880)")
+    assert stack(host).read()["blue"]["not_live"] == not_live
 
 
 def test_keys_are_told_only_to_who_asks_for_them(host: Host) -> None:

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 
 from .agents import Agent
 from .machine import Found, Stack
-from .obstacles import about_the_host, key, not_live, obstacles, service
+from .obstacles import (
+    about_the_host,
+    key,
+    not_live,
+    obstacles,
+    ours,
+    service,
+    share_network,
+)
+from .servers import Server
 
 KEYS = "/var/lib/releve/{}/keys.yaml"
 
@@ -43,21 +52,19 @@ def _file(stack: Stack, agent_service: str | None) -> str:
 
 
 def _lines(stack: Stack, agent: Agent) -> Iterator[str]:
-    server, place, name = stack.server, stack.server.place, agent.place.name
-    assert place is not None and place.compose is not None, "a stack without obstacles has both"
+    server, place, name = stack.server, agent.place, agent.place.name
+    assert place.compose is not None, "a stack without obstacles has an agent of Compose's"
     label = "label com.docker.compose"
-    yield _line("stack", stack.name, f"{label}.project of {place.name}")
-    yield _line("server_service", place.compose.service, f"{label}.service of {place.name}")
+    yield _line("stack", place.compose.project, f"{label}.project of {name}")
+    yield from _of_the_server(server, agent)
     yield _line("agent_service", service(agent), f"{label}.service of {name}")
-    yield _line("server_port", server.port, f"where {place.name} answers /rtc/validate")
-    yield _line("livekit_server_version", server.version, f"{server.version_from}; kept as it is")
     known = key(agent)
     if known is not None:
         yield _line("agent_name", known[0], f"{name} says so at its own port, /worker")
     else:
         version = (agent.packages or {}).get("livekit-agents", "this version")
         yield f"# agent_name: livekit-agents {version} does not tell it; write it if there is one."
-    why = not_live(agent, server)
+    why = not_live(agent)
     if why is None:
         told = f"{name} speaks {agent.settings.url}, read from {agent.settings.url_from}"
         yield _line("adoption", "live", told)
@@ -71,6 +78,29 @@ def _lines(stack: Stack, agent: Agent) -> Iterator[str]:
     talks = sorted(one for one in agent.packages or {} if one.startswith("livekit-plugins-"))
     if talks:
         yield f"# talking_colours: [blue] # if it talks: it has {', '.join(talks)}"
+
+
+def _of_the_server(server: Server, agent: Agent) -> Iterator[str]:
+    name = agent.place.name
+    if ours(server, agent):
+        place = server.place
+        assert place is not None and place.compose is not None
+        label = "label com.docker.compose"
+        yield _line("server_service", place.compose.service, f"{label}.service of {place.name}")
+        told = f"{server.version_from}; kept as it is"
+        yield _line("livekit_server_version", server.version, told)
+        if share_network(agent, server):
+            yield _line("server_port", server.port, f"where {place.name} answers /rtc/validate")
+            return
+    else:
+        where = server.place or server.url or server.name
+        yield _line("server_service", "", f"{where}: neither pinned nor saved, not of this project")
+    here = agent.place.on_host_network and server.place and server.place.on_host_network
+    if here and (agent.settings.address is None or agent.settings.address.scheme == "wss"):
+        yield _line("server_url", f"ws://127.0.0.1:{server.port}", "where it answers on this host")
+    else:
+        told = f"as {name} has it, read from {agent.settings.url_from}"
+        yield _line("server_url", agent.settings.url, told)
 
 
 def _line(name: str, value: object, where: str) -> str:

@@ -34,9 +34,10 @@ class Stack:
 
     @property
     def name(self) -> str:
-        """The Compose project of the server, else the server's own name."""
-        place = self.server.place
-        return place.compose.project if place and place.compose else self.server.name
+        """The Compose project of the server or of its first agent, else the server's own name."""
+        places = [self.server.place, *(agent.place for agent in self.workers)]
+        projects = (place.compose.project for place in places if place and place.compose)
+        return next(projects, self.server.name)
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,26 @@ class Machine:
         last = agent.route.last
         if last is None or not agent.route.known:
             return agent.settings.url
-        return self._behind(last) if last.pid in self.gateways else last.pid
+        if last.pid not in self.gateways:
+            return last.pid
+        # Where its server is not on this host, the gateway's container says which it is.
+        return self._behind(last) or self.places.of(last).leads_to or agent.settings.url
 
     def agent_of(self, pid: int) -> Agent | None:
-        """What a process tells of itself, whether or not it is a worker that answers."""
-        return self.agents.at(self.processes[pid]) if pid in self.processes else None
+        """What a process tells of itself, or the nearest below it that is connected to a server:
+        whether or not it is a worker that answers."""
+        if pid not in self.processes:
+            return None
+        routes = Routes(self.processes, self.sockets, self.servers | self.gateways)
+        below = [
+            (len(list(self.processes.above(one.pid))), one)
+            for one in self.processes
+            if one.pid == pid or pid in {above.pid for above in self.processes.above(one.pid)}
+        ]
+        for _, one in sorted(below, key=lambda found: (found[0], found[1].pid)):
+            if route := next((each for each in routes.of(one) if each.known), None):
+                return replace(self.agents.at(one), route=route)
+        return self.agents.at(self.processes[pid])
 
     def keys_of(self, agent: Agent) -> tuple[str, str] | None:
         """API key and secret, for a keys file; never to be returned."""

@@ -13,7 +13,7 @@ from .machine import Found, Stack
 from .places import Place
 from .servers import Server
 
-ON_BRIDGE = "run server and agent by Compose on one bridge network"
+BY_COMPOSE = "run it by Compose, on a bridge network or on the host's"
 
 
 def obstacles(stack: Stack, engine: str | None, agent_service: str | None = None) -> list[str]:
@@ -23,7 +23,7 @@ def obstacles(stack: Stack, engine: str | None, agent_service: str | None = None
     """
     workers = [agent for agent in stack.workers if agent.place.colour is None]
     chosen = [agent for agent in workers if agent_service in (None, service(agent))]
-    found = [*_of_the_server(stack.server), *_together(stack, workers)]
+    found = [*_of_the_server(stack.server, chosen), *_together(stack, workers)]
     if engine and not any(where.kind == "container" for where in _places(stack)):
         found.append(f"{engine}: Relève's own parts are containers; run playbooks/engine.yml")
     for agent in chosen:
@@ -35,20 +35,31 @@ def obstacles(stack: Stack, engine: str | None, agent_service: str | None = None
     return list(dict.fromkeys(found))
 
 
-def not_live(agent: Agent, server: Server) -> str | None:
+def ours(server: Server, agent: Agent) -> bool:
+    """Whether the server is a service of the agent's own Compose project: only then it is pinned,
+    saved and replaced with it."""
+    theirs = server.place.compose if server.place and server.place.known else None
+    mine = agent.place.compose
+    return theirs is not None and mine is not None and theirs.project == mine.project
+
+
+def share_network(agent: Agent, server: Server) -> bool:
+    """Whether both have an address in one network of the engine's."""
+    place = server.place
+    return place is not None and bool(set(agent.place.network) & set(place.network))
+
+
+def not_live(agent: Agent) -> str | None:
     """Why an agent can only be adopted by a restart, or None."""
     parts = agent.settings.address
     if not agent.settings.url:
         return "its LIVEKIT_URL was found neither in its environment nor in a .env of its program's"
     if parts is not None and parts.scheme not in ("ws", "http"):
         return f"it speaks {parts.scheme}, and would refuse the gateway's certificate"
-    reached = server.place.network.values() if server.place and server.place.bridged else ()
-    if agent.route is not None and reached and agent.route.seen.address not in reached:
-        host = parts.hostname if parts else "its URL"
-        return (
-            f"it reaches the server by {host} ({agent.route.seen}), and not at the server's "
-            "address in a network that both are on"
-        )
+    if agent.route is None:
+        return "it is connected to no server now: see its log"
+    if ":" in agent.route.seen.address and agent.place.bridged:
+        return f"it reaches the server by IPv6 ({agent.route.seen}), and the gateway has IPv4"
     return None
 
 
@@ -70,20 +81,37 @@ def about_the_host(found: Found) -> list[str]:
     return said
 
 
-def sharing(agent: Agent, workers: list[Agent]) -> str | None:
-    """That others of one server share the agent's key, or may; None where it has its own."""
-    mine = key(agent)
+def family(agent: Agent, workers: list[Agent]) -> tuple[list[Agent], str | None]:
+    """Those of one server that have the agent's key, itself among them: all are moved, or none.
+
+    And what keeps them from being moved together, or None. Replicas of one service are of one key.
+    """
+    mine, of = key(agent), service(agent)
     others = [one for one in workers if one.process.pid != agent.process.pid]
-    shared = [one for one in others if None in (mine, key(one)) or key(one) == mine]
-    if not shared:
-        return None
-    names = ", ".join(sorted(one.place.name for one in (agent, *shared)))
-    told = mine is not None and all(key(one) == mine for one in shared)
-    return (
-        f"not yet: {names} are {len(shared) + 1} workers of one server "
-        + ("under one key" if told else "that do not tell their names, so maybe under one key")
-        + ", and one alone would be moved, with a part of the rooms: run one alone for a migration"
-    )
+    replicas = [one for one in others if of is not None and service(one) == of]
+    rest = [one for one in others if one not in replicas]
+    unknown = [one for one in rest if None in (mine, key(one))]
+    same = [*replicas, *(one for one in rest if one not in unknown and key(one) == mine)]
+    if unknown:
+        names = ", ".join(sorted(one.place.name for one in (agent, *unknown)))
+        return [agent, *same], (
+            f"not yet: {names} are {len(unknown) + 1} workers of one server that do not tell their "
+            "names, so maybe under one key, and one alone would be moved, with a part of the "
+            "rooms: run one alone for a migration"
+        )
+    for one in same:
+        if not (one.place.kind == "container" and one.place.known):
+            return [agent, *same], (
+                f"not yet: {one.place} is a worker under the key of {agent.place.name} and no "
+                "container, and all workers of a key are moved or none: end it, or give it an "
+                "agent_name of its own"
+            )
+        if not _side_by_side(one.place, agent.place):
+            return [agent, *same], (
+                f"not yet: {one.place.name} and {agent.place.name} are workers under one key and "
+                "share no network, so no gateway reaches both; put both on one"
+            )
+    return [agent, *same], None
 
 
 def service(agent: Agent) -> str | None:
@@ -100,13 +128,9 @@ def key(agent: Agent) -> tuple[str, str] | None:
     return agent.agent_name, "default" if re.match(r"0\.[0-8]\.", version) else ""
 
 
-def _of_the_server(server: Server) -> Iterator[str]:
+def _of_the_server(server: Server, agents: list[Agent]) -> Iterator[str]:
     place, name = server.place, server.name
     if place is None:
-        yield (
-            f"not yet: the server is at {server.url} and not on this host; today's playbooks want "
-            "it in a container beside the agent"
-        )
         return
     if place.kind == "pod":
         yield (
@@ -114,25 +138,9 @@ def _of_the_server(server: Server) -> Iterator[str]:
             "chart gives a server's pod terminationGracePeriodSeconds (5 hours) to end its calls, "
             "and an agent's Deployment is rolled the same way"
         )
-    elif not place.known:
-        yield (
-            f"not yet: the server is in a container ({name}) that no Docker Engine here knows; run "
-            "it on Docker"
-        )
-    elif place.kind != "container":
-        yield f"not yet: the server is {place}, and no container; {ON_BRIDGE}"
-    elif place.on_host_network:
-        yield f"not yet: the server {name} is on the host's network; {ON_BRIDGE}"
-    elif not place.bridged:
-        yield f"not yet: the server {name} is on no network of its own; {ON_BRIDGE}"
-    if place.known and place.kind == "container" and place.compose is None:
-        yield (
-            f"not yet: {name} has no labels of Compose, by which today's playbooks find a stack; "
-            "start it by Compose"
-        )
     if server.port is None:
         yield f"the server {name} does not answer: wait until it has started, or look at its log"
-    elif server.version is None and place.known:
+    elif server.version is None and any(ours(server, agent) for agent in agents):
         yield (
             f"the version of the server {name} is not known: its program is not named "
             "livekit-server, and no agent's keys were found to ask it with"
@@ -163,20 +171,23 @@ def _of_an_agent(agent: Agent, server: Server) -> Iterator[str]:
     elif not place.known:
         yield f"not yet: the agent is in a container ({name}) that no Docker Engine here knows"
     elif place.kind != "container":
-        yield f"not yet: the agent is {place}, and no container; {ON_BRIDGE}"
-    elif place.on_host_network:
-        yield f"not yet: the agent {name} is on the host's network; {ON_BRIDGE}"
-    elif server.place and server.place.bridged and not _share(place, server.place):
+        yield f"not yet: the agent is {place}, and no container; {BY_COMPOSE}"
+    elif not place.on_host_network and not place.bridged:
+        yield f"not yet: the agent {name} is on no network of its own; {BY_COMPOSE}"
+    if place.known and place.kind == "container" and place.compose is None:
         yield (
-            f"not yet: {name} and {server.name} share no Docker network; put both on one, and let "
-            "the agent's LIVEKIT_URL name the server's service"
+            f"not yet: {name} has no labels of Compose, by which today's playbooks find an agent; "
+            "start it by Compose"
         )
-    if place.known and place.kind == "container":
-        yield from _of_compose(place, server)
     if agent.packages is None and place.known:
         yield (
             f"the agent {name} is not written in Python, or its interpreter could not be asked: "
             "only LiveKit's Python SDK can be moved"
+        )
+    if agent.settings.url is None and not share_network(agent, server):
+        yield (
+            f"where {name} reaches the server was found neither in its environment nor in a .env "
+            "of its program's: set LIVEKIT_URL in its environment"
         )
     if agent.settings.url and agent.settings.address is None:
         yield (
@@ -185,25 +196,14 @@ def _of_an_agent(agent: Agent, server: Server) -> Iterator[str]:
         )
 
 
-def _of_compose(place: Place, server: Server) -> Iterator[str]:
-    theirs = server.place.compose if server.place else None
-    if place.compose is None:
-        yield (
-            f"not yet: {place.name} has no labels of Compose, by which today's playbooks find an "
-            "agent; start it by Compose"
-        )
-    elif theirs and theirs.project != place.compose.project:
-        yield (
-            f"not yet: {place.name} is of the Compose project {place.compose.project}, and the "
-            f"server of {theirs.project}; put both into one"
-        )
-
-
 def _of_several(workers: list[Agent], chosen: list[Agent]) -> Iterator[str]:
-    """Whoever shares its key with others is not moved alone; of others one is to be named."""
-    shared = [said for agent in chosen if (said := sharing(agent, workers))]
-    yield from shared[:1]
-    if not shared and len(chosen) > 1:
+    """All of a key are moved together; of several keys one is to be named."""
+    if not chosen:
+        return
+    together, said = family(chosen[0], workers)
+    if said:
+        yield said
+    elif any(agent not in together for agent in chosen):
         names = ", ".join(sorted(agent.place.name for agent in chosen))
         services = "|".join(sorted(filter(None, map(service, chosen))))
         yield (
@@ -220,5 +220,8 @@ def _same(one: Place, other: Place) -> bool:
     return one.container is not None and one.container == other.container
 
 
-def _share(one: Place, other: Place) -> bool:
-    return bool(set(one.network) & set(other.network)) if one.bridged and other.bridged else False
+def _side_by_side(one: Place, other: Place) -> bool:
+    """Whether a gateway beside one is beside the other."""
+    if one.on_host_network or other.on_host_network:
+        return one.on_host_network and other.on_host_network
+    return bool(set(one.network) & set(other.network))

@@ -82,7 +82,7 @@ def _about(machine: Machine, stack: Stack) -> Iterator[str]:
             f"  {agent.place.name}: URL from {read.url_from or 'nowhere found'}, keys from "
             f"{read.keys_from or 'nowhere found'}, {_python(agent)}."
         )
-        why = not_live(agent, stack.server)
+        why = not_live(agent)
         if why and agent.place.colour is None and not machine.behind_gateway(agent):
             yield f"  {agent.place.name}: `adoption: restart`, because {why}."
     for bot in stack.bots:

@@ -29,7 +29,7 @@ class Place:
     """`kind` is container, unit, process, or pod: what a kubelet started.
 
     `network` are a container's networks and its address in each. Of a container that no engine here
-    knows there is only its id.
+    knows there is only its id. `leads_to` is the server's URL, of a gateway of Relève's.
     """
 
     kind: str
@@ -44,6 +44,7 @@ class Place:
     colour: str | None = None
     known: bool = True
     program: str | None = None
+    leads_to: str | None = None
 
     @property
     def bridged(self) -> bool:
@@ -122,6 +123,7 @@ def described(container: Any) -> Place:
         _compose(labels),
         labels.get("releve.colour"),
         program=str(attrs.get("Path") or "").rpartition("/")[2],
+        leads_to=labels.get("releve.server"),
     )
 
 

@@ -42,7 +42,7 @@ class GatewayConfig(BaseModel):
     agents: dict[AgentName, AgentKey] = Field(
         default={DEFAULT: AgentKey()}, description="by the operator's name for each"
     )
-    listen_host: str = "0.0.0.0"  # noqa: S104  workers come from the container network
+    listen_host: str = "0.0.0.0"  # noqa: S104  workers come from the container network; `localhost`
     ports: dict[Colour, int] = {"blue": 7890, "green": 7891}
     metrics_port: int = 7899
     fallback: tuple[Colour, ...] = ("blue",)

@@ -7,6 +7,7 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import aiohttp
 from aiohttp import web
@@ -31,6 +32,8 @@ IDLE_SECONDS = 15.0
 NEVER_ROUNDED = 3600.0
 """aiohttp rounds timers above this many seconds up to the next whole one: the heartbeats of
 thousands of workers would then come at once, and every offer of that moment wait for them."""
+
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 class Listening:
@@ -74,11 +77,9 @@ class Listening:
             app.router.add_get("/agent", door.handle)
             app.router.add_get("//agent", door.handle)
             app.router.add_route("*", "/{path:.*}", proxy.handle)
-            site = self._site(await self._runner(app), config.ports[colour], tls)
-            await site.start()
-            self._worker_sites.append(site)
+            self._worker_sites += await self._sites(app, config.ports[colour], tls)
             self._doors.append(door)
-        await self._site(await self._runner(admin.public_app()), config.metrics_port).start()
+        await self._sites(admin.public_app(), config.metrics_port)
         runner = await self._runner(admin.app())
         before = os.umask(0o177)  # not chmod afterwards: there would be a moment in between
         try:
@@ -87,9 +88,16 @@ class Listening:
             os.umask(before)
 
     def _is_free(self, port: int) -> None:
-        host = self._config.listen_host
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()
+        for host in self._hosts:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            socket.create_server((host, port), family=family).close()
+
+    @cached_property
+    def _hosts(self) -> tuple[str, ...]:
+        """`localhost` is both loopback addresses, where the host has both: a worker uses either."""
+        if self._config.listen_host != "localhost":
+            return (self._config.listen_host,)
+        return LOOPBACK if _has_ipv6() else LOOPBACK[:1]
 
     async def _runner(self, app: web.Application) -> web.AppRunner:
         runner = web.AppRunner(
@@ -104,11 +112,18 @@ class Listening:
         self._runners.append(runner)
         return runner
 
-    def _site(
-        self, runner: web.AppRunner, port: int, tls: ssl.SSLContext | None = None
-    ) -> web.TCPSite:
-        host = self._config.listen_host
-        return web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=True)
+    async def _sites(
+        self, app: web.Application, port: int, tls: ssl.SSLContext | None = None
+    ) -> list[web.TCPSite]:
+        """Open at every address. Raises OSError."""
+        runner = await self._runner(app)
+        sites = [
+            web.TCPSite(runner, host, port, ssl_context=tls, reuse_port=True)
+            for host in self._hosts
+        ]
+        for site in sites:
+            await site.start()
+        return sites
 
     async def send_workers_away(self) -> None:
         """No worker comes in any more, and those that are here go: to our successor, if any."""
@@ -118,3 +133,11 @@ class Listening:
     async def close(self) -> None:
         """All that is left."""
         await asyncio.gather(*(runner.cleanup() for runner in self._runners))
+
+
+def _has_ipv6() -> bool:
+    try:
+        socket.create_server((LOOPBACK[1], 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True

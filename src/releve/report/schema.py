@@ -32,11 +32,15 @@ class Run(Part):
 
 
 class ServerVersion(Part):
-    """`substitute` is true when `running` was accepted in place of `wanted`."""
+    """`substitute` is true when `running` was accepted in place of `wanted`.
+
+    A server that is not `ours`, of the migrated stack, is neither pinned nor in the backup.
+    """
 
     wanted: str
     running: str | None
     substitute: bool
+    ours: bool = True
 
 
 class Versions(Part):

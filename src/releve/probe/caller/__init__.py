@@ -6,6 +6,7 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     listener       round trips and silences of a held call
     agent_check    the agent joins, is the right one, and echoes
     bad_tokens     tokens that the server must refuse
+    server_check   whether a server can be used from here, as the gateway will
     floor          the round trip from caller to caller, without an agent
     transcripts    the call's transcription
     call           a caller in a room, who talks and listens

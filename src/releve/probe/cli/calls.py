@@ -36,7 +36,7 @@ from releve.probe.judgement import record as records
 
 
 def add_to(app: typer.Typer) -> None:
-    for command in (soak, load, hold, calls, idle):
+    for command in (soak, load, hold, calls, idle, server):
         app.command()(command)
 
 
@@ -211,3 +211,14 @@ def idle(
     if calls:
         typer.echo(f"{calls} calls still go on after {seconds:g} s", err=True)
         raise typer.Exit(1)
+
+
+def server(url: Url, keys_file: KeysFile) -> None:
+    """Check that the server can be used from here by a gateway: exit 2 with what to change."""
+    from releve.probe.caller import server_check
+    from releve.probe.caller.join import ServerError
+
+    try:
+        asyncio.run(server_check.check(server_at(url, keys_file)))
+    except ServerError as error:
+        raise environment(str(error)) from error

@@ -67,7 +67,9 @@ def _facts(report: Report, page: str) -> Table:
     server = versions.server if versions else None
     fact(
         "server",
-        words.server(server.wanted, server.running, server.substitute) if server else words.NOTHING,
+        words.server(server.wanted, server.running, server.substitute, server.ours)
+        if server
+        else words.NOTHING,
         "yellow" if server and server.substitute else "",
     )
     fact("blue", words.packages(versions.blue if versions else None))

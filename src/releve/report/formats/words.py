@@ -87,8 +87,10 @@ def times(count: int, one: str) -> str:
     return f"{count} {one}" if count == 1 else f"{count} {one}s"
 
 
-def server(wanted: str, running: str | None, substitute: bool) -> str:
-    """The server's version, and whether it is a substitute."""
+def server(wanted: str, running: str | None, substitute: bool, ours: bool = True) -> str:
+    """The server's version, and whether it is a substitute or not the stack's own."""
+    if not ours:
+        return f"{running or 'unknown'}, not of this stack: neither pinned nor in the backup"
     if substitute:
         return f"substitute: wanted {wanted}, running {running or 'unknown'}"
     if running is None or running == wanted:
