@@ -46,6 +46,7 @@ from .release_standin import ID, container
         ({"command": "a 'b"}, "release.command cannot be taken apart into words"),
         ({"memory": "lots"}, "release.memory is 'lots'; write 512m or 2g"),
         ({"cpus": 0}, "release.cpus is 0, and must be more than 0"),
+        ({"replicas": 0}, "release.replicas is 0, and must be more than 0"),
         ({"stop_seconds": "soon"}, "release.stop_seconds is 'soon', and must be a number"),
     ],
 )

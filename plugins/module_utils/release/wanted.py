@@ -34,7 +34,7 @@ class Build:
 class Release:
     """A release as the inventory has it; what is None or absent stays as it is in service.
 
-    In maps, None takes away what is there.
+    In maps, None takes away what is there. `replicas` are as many containers, each as the others.
     """
 
     image: str | None = None
@@ -55,6 +55,7 @@ class Release:
     shm_size: int | None = None
     cpus: float | None = None
     stop_seconds: int | None = None
+    replicas: int | None = None
 
 
 def read(said: Mapping[str, Any]) -> Release:
@@ -229,6 +230,7 @@ READERS: dict[str, Callable[[str, Any], Any]] = {
     "shm_size": _bytes,
     "cpus": _number(float),
     "stop_seconds": _number(int),
+    "replicas": _number(int),
 }
 
 
