@@ -64,6 +64,8 @@ class StandInServer:
         self.unexpected: list[proto.WorkerMessage] = []
         self.wishes: list[tuple[str, str]] = []
         self.given_away: set[str] = set()
+        self.version = "stand-in"
+        self.tells_besides: bytes | None = None  # fields of a later protocol
         self.deaf = False
         self.silent = False
         self.assigns = asyncio.Event()
@@ -104,11 +106,16 @@ class StandInServer:
 
     async def dispatch(self, room: str, agent_name: str = "", **told: Any) -> bool:
         """Offer one job and assign it when it is taken; returns the gateway's answer."""
-        name, _, kind = agent_name.partition("/")
+        whole, _, kind = agent_name.partition("/")
+        name, _, deployment = whole.partition("@")
+        if deployment:
+            told["deployment"] = deployment
         number = next(self._numbers)
+        besides = told.pop("besides", b"")  # fields of a later protocol
         told = {"dispatch_id": f"AD_{number}", **told}
         job = proto.Job(id=f"AJ_{number}", agent_name=name, **told)
         job.type = proto.JobType.Value(kind or "JT_ROOM")
+        job.MergeFromString(besides)
         job.room.CopyFrom(self.rooms.get(room, models.Room(name=room)))
         answer: asyncio.Future[proto.AvailabilityResponse]
         self._answers[job.id] = answer = asyncio.get_running_loop().create_future()
@@ -131,6 +138,7 @@ class StandInServer:
                 api.AccessToken(KEYS.api_key, KEYS.secret)
                 .with_identity(said.participant_identity)
                 .with_grants(api.VideoGrants(room_join=True, room=room, agent=True))
+                .with_attributes({**said.participant_attributes, "lk.agent_name": name})
                 .to_jwt()
             )
             await self.assigns.wait()
@@ -149,6 +157,8 @@ class StandInServer:
         await connection.prepare(request)
         first = proto.WorkerMessage.FromString(await connection.receive_bytes())
         name = first.register.agent_name
+        if first.register.deployment:
+            name += f"@{first.register.deployment}"
         if first.register.type != proto.JobType.JT_ROOM:
             name += f"/{proto.JobType.Name(first.register.type)}"
         self.registrations.append(first.register)
@@ -158,7 +168,9 @@ class StandInServer:
             return connection
         reply = proto.ServerMessage()
         reply.register.worker_id = f"AW_{name}"
-        reply.register.server_info.version = "stand-in"
+        reply.register.server_info.version = self.version
+        if self.tells_besides is not None:
+            reply.register.MergeFromString(self.tells_besides)
         await connection.send_bytes(reply.SerializeToString())
         self.connections[name] = connection
         if self.deaf:
@@ -267,6 +279,7 @@ class StandInWorker:
     socket: aiohttp.ClientWebSocketResponse
     id: str = ""
     server_version: str = ""
+    told_besides: bytes = b""
     accepts: bool | None = True
     offered: list[str] = field(default_factory=list)
     assigned: list[proto.JobAssignment] = field(default_factory=list)
@@ -287,6 +300,7 @@ class StandInWorker:
             raise ConnectionResetError(f"{frame.data} {frame.extra}")
         reply = proto.ServerMessage.FromString(frame.data)
         self.id = reply.register.worker_id
+        self.told_besides = frame.data
         self.server_version = reply.register.server_info.version
 
     async def answer(self, job_id: str, available: bool, terminate: bool = False) -> None:

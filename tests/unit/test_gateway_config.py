@@ -30,7 +30,7 @@ def test_the_defaults_are_the_contract(tmp_path: Path) -> None:
     assert settings.ports == {"blue": 7890, "green": 7891}
     assert settings.fallback == ("blue",)
     assert {name: key.model_dump() for name, key in settings.agents.items()} == {
-        "default": {"agent_name": "", "namespace": ""}
+        "default": {"agent_name": "", "namespace": "", "deployment": ""}
     }
     dark = [settings.dark_name("default", colour) for colour in ("blue", "green")]
     assert dark == ["releve-blue", "releve-green"]

@@ -31,6 +31,7 @@ GIVEN = {
 }
 ALL = {
     "agent_name": "lesson",
+    "agent_deployment": "production",
     "more_agents": {"coach": {"agent_name": "coach"}},
     "dispatch_gateway_ports": {"blue": 1, "green": 2},
     "dispatch_gateway_fallback": ["green"],
@@ -62,6 +63,7 @@ def test_every_setting_of_the_gateway_is_written_and_taken(tmp_path: Path) -> No
     assert set(made) == set(GatewayConfig.model_fields)
     read = config.load(tmp_path / "made.yaml")
     assert read.agents["default"].agent_name == "lesson"
+    assert read.agents["default"].deployment == "production"
     assert read.agents["coach"].agent_name == "coach"
     assert read.ports == {"blue": 1, "green": 2}
     assert (read.fallback, read.max_workers) == (("green",), 70)

@@ -133,7 +133,16 @@ def test_capacity_is_none_only_without_a_worker_to_ask(
     order = ranked(workers)
     load = policy.capacity(colours, order)
     assert (load is None) == (policy.choose(colours, order, ()) is None)
-    assert load is None or 0 <= load < 0.65  # the server's target, up to v1.8
+    assert load is None or 0 <= load <= 0.05  # below every server's target
+
+
+def test_of_two_gateways_the_less_loaded_one_says_less() -> None:
+    loads = [
+        policy.capacity(["blue"], ranked([Candidate("w", "blue", load)])) or 0.0
+        for load in (0.1, 0.5, 0.9)
+    ]
+    assert loads == sorted(loads)
+    assert len(set(loads)) == 3
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_everything_else_is_refused_without_showing_the_token(header: str | None
 def test_remint_changes_the_permissions_and_nothing_else() -> None:
     before = job_claims()
     permission = models.ParticipantPermission(can_subscribe=True, hidden=True)
-    after = read(tokens.remint(signed(before), permission, RING))
+    after = read(tokens.remint(signed(before), permission, "", RING))
     video = after.pop("video")
     unchanged = before.pop("video")
     assert after == before
@@ -128,11 +128,18 @@ def test_remint_changes_the_permissions_and_nothing_else() -> None:
     }
 
 
+def test_remint_writes_the_workers_own_agent_name_where_the_server_writes_one() -> None:
+    """The server knows the name that was asked for, which may be a dark one (v1.9.2 on)."""
+    before = job_claims() | {"attributes": {"lk.agent_name": "releve-green", "own": "kept"}}
+    after = read(tokens.remint(signed(before), models.ParticipantPermission(), "coach", RING))
+    assert after["attributes"] == {"lk.agent_name": "coach", "own": "kept"}
+
+
 def test_remint_does_not_judge_the_servers_clock() -> None:
     """A server a minute ahead signs tokens that are not valid here yet."""
     claims = job_claims()
     claims["nbf"] = claims["iat"] = int(time.time()) + 60
-    token = tokens.remint(signed(claims), models.ParticipantPermission(hidden=True), RING)
+    token = tokens.remint(signed(claims), models.ParticipantPermission(hidden=True), "", RING)
     late = jwt.decode(token, KEYS.secret, algorithms=["HS256"], leeway=120)
     assert late["video"]["hidden"] is True
     assert late["nbf"] == claims["nbf"]
@@ -141,7 +148,7 @@ def test_remint_does_not_judge_the_servers_clock() -> None:
 def test_a_token_signed_by_others_is_left_alone(caplog: pytest.LogCaptureFixture) -> None:
     foreign = signed(job_claims(), OTHERS)
     with caplog.at_level(logging.WARNING):
-        assert tokens.remint(foreign, models.ParticipantPermission(), RING) == foreign
+        assert tokens.remint(foreign, models.ParticipantPermission(), "", RING) == foreign
     assert "left as it is" in caplog.text
     assert foreign not in caplog.text
 

@@ -55,7 +55,10 @@ async def run(
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
     ) as session:
-        upstreams = [ServerConnection(session, dispatcher, key) for key in keys_of(config)]
+        upstreams: list[ServerConnection] = []
+        for key in keys_of(config):
+            public = upstreams[0] if key.by_deployment else None
+            upstreams.append(ServerConnection(session, dispatcher, key, public))
 
         def changed() -> None:
             for upstream in upstreams:

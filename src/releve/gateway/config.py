@@ -27,6 +27,7 @@ class AgentKey(BaseModel):
 
     agent_name: str = ""
     namespace: str = ""
+    deployment: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,64}$")
 
 
 class GatewayConfig(BaseModel):
@@ -83,9 +84,12 @@ class GatewayConfig(BaseModel):
         seen: dict[tuple[str, str], str] = {}
         for agent, key in self.agents.items():
             dark = [self.dark_name(agent, colour) for colour in COLOURS]
-            for agent_name in (key.agent_name, *dark):
-                other = seen.setdefault((agent_name, key.namespace), agent)
-                if other != agent or key.agent_name in dark:
+            deployments = [self.dark_deployment(agent, colour) for colour in COLOURS]
+            named = [(name, "") for name in dark]
+            named += [(key.agent_name, it) for it in (key.deployment, *deployments)]
+            for agent_name, deployment in named:
+                other = seen.setdefault((agent_name, key.namespace, deployment), agent)
+                if other != agent or key.agent_name in dark or key.deployment in deployments:
                     raise ValueError(
                         f"agents {other} and {agent} would both be registered as {agent_name!r} in "
                         f"namespace {key.namespace!r}; give every key once"
@@ -102,16 +106,20 @@ class GatewayConfig(BaseModel):
         """The agent name under which only workers of that agent and `colour` are dispatched."""
         return f"releve-{colour}" if agent == DEFAULT else f"releve-{agent}-{colour}"
 
-    def agent_of(self, agent_name: str, namespace: str) -> str | None:
+    def dark_deployment(self, agent: str, colour: Colour) -> str:
+        """The deployment that does the same under the agent's own name; the server takes no _."""
+        return self.dark_name(agent, colour).replace("_", ".")
+
+    def agent_of(self, agent_name: str, namespace: str, deployment: str = "") -> str | None:
         """Whose worker registers like that; None for nobody's.
 
         The namespace counts only where agents share a name: 0.7.2 and 1.x of one agent differ in
-        it.
+        it. A worker that names a deployment is of that one only; older SDKs know none.
         """
         named = {
             agent: key.namespace
             for agent, key in self.agents.items()
-            if key.agent_name == agent_name
+            if key.agent_name == agent_name and deployment in ("", key.deployment)
         }
         if len(named) == 1:
             return next(iter(named))

@@ -58,10 +58,13 @@ class Candidate:
     silent: bool = False
 
 
-HIGHEST_LOAD = 0.64
-"""Told to the server at most while somebody may be asked. LiveKit Server offers nothing to a worker
-at its target, 0.65 up to v1.8 and 1.0 later (method: pkg/service/agentservice.go): the room would
-stay silent, although nobody has refused it."""
+HIGHEST_LOAD = 0.05
+"""Told to the server at most while somebody may be asked; lower loads in proportion, so that of two
+gateways the less loaded one is still known. LiveKit Server offers nothing to a worker at its target
+(0.65 up to v1.8, 1.0 up to v1.10, then `agents.target_load`, 0.7 unless set; method:
+pkg/service/agentservice.go): the room would stay silent, although nobody has refused it."""
+LEAVING_LOAD = 0.64
+"""Told by a gateway that is about to end: others are asked first, and it before nobody."""
 
 
 class Rank(NamedTuple):
@@ -149,13 +152,13 @@ def left_to_ask(colours: Iterable[Colour], ranked: Ranked, tried: Collection[str
 
 
 def capacity(colours: Collection[Colour], ranked: Ranked) -> float | None:
-    """The load (0 to HIGHEST_LOAD) that the next room would meet; None when nobody may be asked.
+    """The load to tell for what the next room would meet; None when nobody may be asked.
 
     The least loaded worker's, because it is the one that will be asked. A mean would tell the
     server that the gateway is busy while a worker behind it is idle.
     """
     first = [ranked[colour][0].load for colour in colours if ranked[colour]]
-    return min(HIGHEST_LOAD, *first) if first else None
+    return HIGHEST_LOAD * min(1.0, *first) if first else None
 
 
 def public_colours(rules: Rules) -> tuple[Colour, ...]:

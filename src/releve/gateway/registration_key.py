@@ -22,10 +22,19 @@ class Key:
     namespace: str = ""
     only: Colour | None = None
     kind: int = proto.JobType.JT_ROOM
+    deployment: str = ""
+
+    @property
+    def by_deployment(self) -> bool:
+        """Whether it is a dark key that differs from the public one in the deployment only. A
+        server that knows no deployments would take it for the public one."""
+        return self.only is not None and bool(self.deployment)
 
     def __str__(self) -> str:
         """As logs, events and metrics name it beside the agent."""
         name = self.agent_name or "public"
+        if self.deployment:
+            name += f" deployment {self.deployment}"
         if self.kind == proto.JobType.JT_ROOM:
             return name
         return f"{name} {proto.JobType.Name(self.kind)}"
@@ -36,6 +45,7 @@ class Key:
             "agent": self.agent,
             "agent_name": self.agent_name,
             "namespace": self.namespace,
+            "deployment": self.deployment,
             "type": proto.JobType.Name(self.kind),
         }
 
@@ -45,8 +55,11 @@ def keys_of(config: GatewayConfig) -> list[Key]:
     found = []
     for kind in JOB_TYPES:
         for agent, key in config.agents.items():
-            found.append(Key(agent, key.agent_name, key.namespace, None, kind))
+            own = (agent, key.agent_name, key.namespace)
+            found.append(Key(*own, None, kind, key.deployment))
             for colour in COLOURS:
                 name = config.dark_name(agent, colour)
                 found.append(Key(agent, name, key.namespace, colour, kind))
+                deployment = config.dark_deployment(agent, colour)
+                found.append(Key(*own, colour, kind, deployment))
     return found

@@ -69,11 +69,17 @@ def mint_worker(keys: Keys) -> str:
     )
 
 
-def remint(token: str, permission: models.ParticipantPermission, ring: Keyring) -> str:
-    """The job's token with the permissions of the worker that will use it.
+AGENT_NAME = "lk.agent_name"
+
+
+def remint(
+    token: str, permission: models.ParticipantPermission, agent_name: str, ring: Keyring
+) -> str:
+    """The job's token with the permissions and the agent name of the worker that will use it.
 
     The server fills in those of the worker that registered, which is the gateway (method:
-    livekit/protocol agent/token.go, BuildAgentToken). Everything else stays as the server wrote it.
+    livekit/protocol agent/token.go, BuildAgentToken; the name from v1.9.2 on). Everything else
+    stays as the server wrote it.
     """
     for keys in ring.pairs:
         try:
@@ -98,4 +104,7 @@ def remint(token: str, permission: models.ParticipantPermission, ring: Keyring) 
         hidden=permission.hidden,
     )
     claims["video"] = video
+    attributes = claims.get("attributes")
+    if isinstance(attributes, dict) and AGENT_NAME in attributes:
+        claims["attributes"] = attributes | {AGENT_NAME: agent_name}
     return jwt.encode(claims, keys.secret, algorithm="HS256")

@@ -218,7 +218,7 @@ class Dispatcher:
         colours = policy.public_colours(rules) if only is None else policy.dark_colours(only, rules)
         ranked = self.registry.ranked[key.agent, key.kind]
         if self.closing:
-            return policy.HIGHEST_LOAD, False  # others are asked first, and we before nobody
+            return policy.LEAVING_LOAD, False
         load = policy.capacity(colours, ranked)
         return (1.0, True) if load is None else (load, False)
 

@@ -73,7 +73,12 @@ class Jobs:
             return
         if not assignment.url:
             assignment.url = self._config.media_url
-        assignment.token = tokens.remint(assignment.token, job.worker.permission, self._ring)
+        assignment.token = tokens.remint(
+            assignment.token,
+            job.worker.permission,
+            job.worker.register.agent_name,
+            self._ring,
+        )
         try:
             await job.worker.link.send(proto.ServerMessage(assignment=assignment))
         except ConnectionError:

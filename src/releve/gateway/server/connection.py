@@ -33,9 +33,16 @@ class _Unwanted(Exception):
 
 
 class ServerConnection:
-    """One registration at the server."""
+    """One registration at the server. `public` is the first of all connections: by it is known
+    whether the server tells deployments apart."""
 
-    def __init__(self, session: aiohttp.ClientSession, dispatcher: Dispatcher, key: Key) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        dispatcher: Dispatcher,
+        key: Key,
+        public: ServerConnection | None = None,
+    ) -> None:
         self.key = key
         self.registered = asyncio.Event()
         self.info: proto.RegisterWorkerResponse | None = None
@@ -43,7 +50,11 @@ class ServerConnection:
         self._dispatcher = dispatcher
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._nudge = asyncio.Event()
-        if key.kind == proto.JobType.JT_ROOM:
+        self._public = public
+        self._followers: list[ServerConnection] = []
+        if public is not None:
+            public._followers.append(self)
+        if self.wanted:
             dispatcher.metrics.connected.labels(key.agent, key).set(0)
 
     def describe(self) -> dict[str, object]:
@@ -56,8 +67,15 @@ class ServerConnection:
 
     @property
     def wanted(self) -> bool:
-        """Room jobs always; another type only while a worker of that type is connected."""
+        """Room jobs always; another type only while a worker of that type is connected. Dark
+        deployments only where the server knows deployments."""
         agent, kind = self.key.agent, self.key.kind
+        if self.key.by_deployment and not (
+            self._public is not None
+            and self._public.registered.is_set()  # it may be another server than before
+            and registration.knows_deployments(self._public.info)
+        ):
+            return False
         return kind == proto.JobType.JT_ROOM or self._dispatcher.registry.types[agent, kind] > 0
 
     def report_soon(self) -> None:
@@ -126,6 +144,8 @@ class ServerConnection:
         else:
             connected.remove(self.key.agent, self.key)
         self._dispatcher.events.publish("server", **self._facts, here=here)
+        for follower in self._followers:
+            follower.report_soon()
 
     @property
     def _facts(self) -> dict[str, str]:

@@ -101,10 +101,12 @@ class InheritedCalls:
         self, agent: Agent, room: models.Room, dispatches: list[api.AgentDispatch]
     ) -> Dispatch:
         """As the server has it; should it not name the job, a plain one under the public key."""
-        keys = {key.agent_name: key for key in self._keys if key.agent == agent.agent}
+        own = [key for key in self._keys if key.agent == agent.agent]
+        named = {key.agent_name: key for key in own if not key.by_deployment}
+        exact = {(key.agent_name, key.deployment): key for key in own}
         for item in dispatches:
-            if item.agent_name in keys and agent.job in [job.id for job in item.state.jobs]:
-                key = keys[item.agent_name]
+            key = exact.get((item.agent_name, item.deployment)) or named.get(item.agent_name)
+            if key is not None and agent.job in [job.id for job in item.state.jobs]:
                 return Dispatch(
                     key,
                     room.name,

@@ -21,7 +21,7 @@ class WorkerRequests:
         self._dark = {
             (item.key.agent, item.key.only, item.key.kind): item
             for item in upstreams
-            if item.key.only is not None
+            if item.key.only is not None and not item.key.by_deployment
         }
         self._dispatcher = dispatcher
 

@@ -170,8 +170,8 @@ class WorkerEndpoint:
         presence = self._dispatcher.presence
         worker.id = presence.id_for(worker)
         reply = proto.ServerMessage()
+        reply.register.CopyFrom(info)  # with what later servers may tell besides
         reply.register.worker_id = worker.id
-        reply.register.server_info.CopyFrom(info.server_info)
         try:
             await worker.link.send(reply)
         except BaseException:
@@ -181,12 +181,13 @@ class WorkerEndpoint:
 
     def _agent_of(self, register: proto.RegisterWorkerRequest) -> str:
         config = self._dispatcher.config
-        agent = config.agent_of(register.agent_name, register.namespace)
+        agent = config.agent_of(register.agent_name, register.namespace, register.deployment)
         if agent is None:
             names = ", ".join(sorted({repr(key.agent_name) for key in config.agents.values()}))
             raise ProtocolError(
                 f"this gateway serves agent_name {names}, the worker offers "
                 f"{register.agent_name!r} in namespace {register.namespace!r}"
+                + (f", deployment {register.deployment!r}" if register.deployment else "")
             )
         return agent
 
