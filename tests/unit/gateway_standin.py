@@ -78,6 +78,11 @@ class StandInServer:
         self.dispatches: dict[str, dict[str, api.AgentDispatch]] = defaultdict(dict)
         self.questions: Counter[str] = Counter()  # by method
         self.page: web.Response | None = None  # answers in place of the room service
+        self.assigned: Callable[[proto.Job, proto.AvailabilityResponse], None] | None = None
+        self.dispatched: Callable[[api.CreateAgentDispatchRequest, str], Any] | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.removed: list[str] = []  # whom the gateway wanted to be removed
+        self.stubborn: set[str] = set()  # who stays all the same
         self._answers: dict[str, asyncio.Future[proto.AvailabilityResponse]] = {}
         self._numbers = itertools.count(1)
         self._runner: web.AppRunner | None = None
@@ -144,6 +149,8 @@ class StandInServer:
             await self.assigns.wait()
             given = proto.ServerMessage(assignment=proto.JobAssignment(job=job, token=token))
             await connection.send_bytes(given.SerializeToString())
+            if self.assigned is not None:
+                self.assigned(job, said)
         return said.available
 
     async def terminate(self, job_id: str, agent_name: str = "") -> None:
@@ -217,14 +224,31 @@ class StandInServer:
             answer = api.ListAgentDispatchResponse(agent_dispatches=there)
         elif method == "DeleteDispatch":
             gone = api.DeleteAgentDispatchRequest.FromString(body)
+            if gone.dispatch_id not in self.dispatches[gone.room]:
+                return web.json_response({"code": "not_found"}, status=404)
             answer = self.dispatches[gone.room].pop(gone.dispatch_id)
+        elif method == "RemoveParticipant":
+            who = api.RoomParticipantIdentity.FromString(body)
+            self.removed.append(who.identity)
+            self.leaves(who.room, who.identity)
+            answer = api.RemoveParticipantResponse()
         else:
             assert method == "CreateDispatch"
             wanted = api.CreateAgentDispatchRequest.FromString(body)
             self.asked_for.append((wanted.room, wanted.agent_name))
             self.requests.append(wanted)
             answer = self._remember(f"AD_{next(self._numbers)}", wanted)
+            if self.dispatched is not None:  # by itself it offers nothing
+                task = asyncio.create_task(self.dispatched(wanted, answer.id))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
         return web.Response(body=answer.SerializeToString(), content_type="application/protobuf")
+
+    def leaves(self, room: str, identity: str) -> None:
+        """Somebody has left, or is removed."""
+        if identity not in self.stubborn:
+            there = self.people.get(room, [])
+            self.people[room] = [it for it in there if it.identity != identity]
 
     def _remember(self, key: str, wanted: api.CreateAgentDispatchRequest) -> api.AgentDispatch:
         fields = {field.name: value for field, value in wanted.ListFields()}

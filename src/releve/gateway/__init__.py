@@ -3,9 +3,11 @@
 Top floor first. Arrows go one way: a line imports only what stands beneath it.
 
     cli               the command `releve gateway`
+    cli_handover      `releve gateway handover`
     app               one gateway: its parts put together, started and stopped
     listeners         the ports and the admin socket it listens on
     operator          admin API, its client, live events, page, terminal, logs
+    handover          live calls moved to the other colour
     workers           agent workers' connections: what they send, ask and may ask
     upkeep            redispatch after a worker's death, drains, stale jobs, Python's collector
     server            the connection to LiveKit Server, and its word on rooms

@@ -14,6 +14,12 @@ from releve.gateway.auth.certificate import Certificate
 from releve.gateway.config import GatewayConfig
 from releve.gateway.decisions import file as decisions_file
 from releve.gateway.dispatch.dispatcher import Dispatcher
+from releve.gateway.handover import context
+from releve.gateway.handover.asking import Asking
+from releve.gateway.handover.handovers import Handovers
+from releve.gateway.handover.leftovers import Leftovers
+from releve.gateway.handover.open_rooms import OpenRooms
+from releve.gateway.handover.steps import Steps
 from releve.gateway.listeners import Listening
 from releve.gateway.operator.api import Admin
 from releve.gateway.registration_key import keys_of
@@ -69,11 +75,16 @@ async def run(
         drain = Drain(dispatcher, room_service)
         redispatcher = Redispatcher(dispatcher, room_service)
         inherited = InheritedCalls(dispatcher, room_service)
+        open_rooms = OpenRooms(config.state_file)
+        asking = Asking(config.server_url, ring, dispatcher.registry, room_service)
+        steps = Steps(dispatcher, room_service, open_rooms, asking.ask, context.in_metadata)
+        handovers = Handovers(dispatcher, room_service, steps)
+        leftovers = Leftovers(dispatcher, open_rooms, steps, take_over)
         garbage = GarbageCollection()
         dispatcher.presence.left.append(garbage.note)
         listening = Listening(config)
         try:
-            admin = Admin(dispatcher, upstreams, room_service, drain, changed)
+            admin = Admin(dispatcher, upstreams, room_service, drain, handovers, changed)
             await listening.open(
                 session, dispatcher, upstreams, admin, changed, take_over, certificate
             )
@@ -83,6 +94,7 @@ async def run(
             background.keep("drain", drain.run)
             background.keep("redispatch", redispatcher.run)
             background.keep("inherited_calls", inherited.run)
+            background.keep("handover_leftovers", leftovers.run)
             background.keep("stale_jobs", StaleJobs(dispatcher.registry, room_service).run)
             background.keep("python_gc", garbage.run)
             if certificate is not None:

@@ -20,6 +20,7 @@ from rich.live import Live
 
 from releve import keys
 from releve.gateway import app as gateway
+from releve.gateway import cli_handover
 from releve.gateway import config as settings
 from releve.gateway.auth.certificate import CertificateError
 from releve.gateway.config import DEFAULT
@@ -150,6 +151,37 @@ def drain(
         typer.echo(f"{what} still has calls after {seconds:g} s; it stays cordoned", err=True)
         raise typer.Exit(1) from None
     typer.echo(f"{what} is drained")
+
+
+@app.command()
+def handover(
+    room: cli_handover.Room = None,
+    colour: cli_handover.Colour = None,
+    every: cli_handover.Every = 2.0,
+    at_once: cli_handover.AtOnce = 1,
+    context_seconds: cli_handover.ContextSeconds = 3.0,
+    without_context: cli_handover.WithoutContext = False,
+    cancel: cli_handover.Cancel = False,
+    agent: Agent = DEFAULT,
+    socket: Socket = SOCKET,
+) -> None:
+    """Move live calls to the other colour, one after the other. Exit 1 when one stays."""
+    if cancel:
+        typer.echo(cli_handover.summary(_do(Client(socket).ask("DELETE", "/handover"))))
+        return
+    body = {
+        "by": f"operator {_who()}",
+        "room": room,
+        "colour": colour,
+        "every": every,
+        "at_once": at_once,
+        "context_seconds": context_seconds,
+        "without_context": without_context,
+    }
+    told = _do(cli_handover.hand_over(Client(socket), agent, body))
+    typer.echo(cli_handover.summary(told))
+    if not cli_handover.is_whole(told):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -81,7 +81,7 @@ class GatewayConfig(BaseModel):
 
     @model_validator(mode="after")
     def _every_key_once(self) -> Self:
-        seen: dict[tuple[str, str], str] = {}
+        seen: dict[tuple[str, str, str], str] = {}
         for agent, key in self.agents.items():
             dark = [self.dark_name(agent, colour) for colour in COLOURS]
             deployments = [self.dark_deployment(agent, colour) for colour in COLOURS]

@@ -27,7 +27,8 @@ class Jobs:
 
     `inherited`: a gateway before this one assigned the job. `lost`: a dispatch came to nothing and
     no worker had refused it; the server may or may not have asked elsewhere. `refused`: a worker
-    said for all that nobody is to come. `back`: a job whose worker's connection was gone is held by
+    said for all that nobody is to come. `missing`: a room has no agent any more, those of these job
+    ids and identities count as dead. `back`: a job whose worker's connection was gone is held by
     a worker again. `done`: its worker says that it ended well. `terminated`: the server ends it, or
     its agent has left the room.
     """
@@ -36,6 +37,7 @@ class Jobs:
         self.inherited: list[Callable[[Job], None]] = []
         self.lost: list[Callable[[Dispatch], None]] = []
         self.refused: list[Callable[[Dispatch], None]] = []
+        self.missing: list[Callable[[Dispatch, set[str]], None]] = []
         self.back: list[Callable[[Job], None]] = []
         self.done: list[Callable[[Job], None]] = []
         self.terminated: list[Callable[[Job], None]] = []
@@ -58,6 +60,11 @@ class Jobs:
         """A worker refused it for all."""
         for tell in self.refused:
             tell(dispatch)
+
+    def tell_missing(self, dispatch: Dispatch, behind: set[str]) -> None:
+        """Its room has no agent, although nobody said that the call is over."""
+        for tell in self.missing:
+            tell(dispatch, behind)
 
     async def assign(self, assignment: proto.JobAssignment) -> None:
         """Hand the server's assignment to the worker that accepted the offer."""

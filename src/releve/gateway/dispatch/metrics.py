@@ -100,5 +100,13 @@ class Metrics:
             ["agent"],
             registry=self.registry,
         )
+        self.handovers = Counter(
+            "releve_handovers",
+            "Rooms whose handover is over, by the agent that is there at the end",
+            ["agent", "outcome"],
+            registry=self.registry,
+        )
         for agent in agents:
+            for outcome in ("new", "old"):
+                self.handovers.labels(agent, outcome)
             self.redispatches.labels(agent)  # 0 until it happens: an increase needs a beginning

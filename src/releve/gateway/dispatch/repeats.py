@@ -1,4 +1,4 @@
-"""Dispatches that the gateway itself made, to replace an agent that died.
+"""Dispatches that the gateway itself made, to replace an agent that died or is to leave.
 
 Each is for one room job. The server takes it for one of the room's own, and asks under it for
 agents of every other job type as well, also for participants who come later: those would come
@@ -27,12 +27,13 @@ class Repeats:
         """Inside the block a dispatch is made there; its id goes to what the block is given."""
         self._rooms[room] += 1
         try:
-            yield self._note
+            yield self.note
         finally:
             self._rooms[room] -= 1
             self._rooms += Counter()  # without those that are 0
 
-    def _note(self, dispatch_id: str) -> None:
+    def note(self, dispatch_id: str) -> None:
+        """It is one."""
         if dispatch_id:
             self._ids[dispatch_id] = None
             if len(self._ids) > REMEMBERED:

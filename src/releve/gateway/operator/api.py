@@ -14,8 +14,10 @@ from releve import __version__
 from releve.gateway.config import DEFAULT
 from releve.gateway.decisions.file import Locked
 from releve.gateway.dispatch.dispatcher import Dispatcher
+from releve.gateway.handover.handovers import Handovers
 from releve.gateway.operator import answers, logs
 from releve.gateway.operator.decide import DecisionsApi
+from releve.gateway.operator.hand_over import HandoverApi
 from releve.gateway.operator.page import Page
 from releve.gateway.operator.sse import Stream
 from releve.gateway.server.connection import ServerConnection
@@ -25,8 +27,9 @@ from releve.gateway.upkeep.drain import Drain
 
 
 class Admin:
-    """GET /state, /decisions, /jobs, /calls, /events, /metrics; PUT /decisions and
-    /workers/<id or address>/cordon: docs/gateway-api.md is the contract."""
+    """GET /state, /decisions, /jobs, /calls, /handover, /events, /metrics; PUT /decisions and
+    /workers/<id or address>/cordon; POST and DELETE /handover. docs/gateway-api.md is the
+    contract."""
 
     def __init__(
         self,
@@ -34,12 +37,14 @@ class Admin:
         upstreams: Sequence[ServerConnection],
         room_service: RoomService,
         drain: Drain,
+        handovers: Handovers,
         changed: Callable[[], None],
     ) -> None:
         self._dispatcher = dispatcher
         self._upstreams = upstreams
         self._room_service = room_service
         self._drain = drain
+        self._handovers = handovers
         self._changed = changed
         self._stream = Stream(dispatcher.events, self.describe)
         dispatcher.metrics.registry.register(logs.DroppedLines())
@@ -49,6 +54,7 @@ class Admin:
         app = web.Application(client_max_size=4096)
         app.router.add_get("/state", self.state)
         DecisionsApi(self._dispatcher.config, self._dispatcher.rulebook).add_to(app)
+        HandoverApi(self._dispatcher.config, self._handovers).add_to(app)
         app.router.add_put("/workers/{worker}/cordon", self.cordon_worker)
         app.router.add_get("/jobs", self.jobs)
         app.router.add_get("/calls", self.calls)

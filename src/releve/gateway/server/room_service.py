@@ -91,6 +91,17 @@ class RoomService:
             return []
         return list(answer.participants)
 
+    async def remove_participant(self, room: str, identity: str) -> None:
+        """Send somebody out of a room; whoever is not there is no mistake."""
+        asked = api.RoomParticipantIdentity(room=room, identity=identity)
+        with contextlib.suppress(NotFound):
+            await self._ask(lambda it: it.room.remove_participant(asked))
+
+    async def set_metadata(self, room: str, identity: str, metadata: str) -> None:
+        """Change a participant's metadata."""
+        asked = api.UpdateParticipantRequest(room=room, identity=identity, metadata=metadata)
+        await self._ask(lambda it: it.room.update_participant(asked))
+
     async def create_dispatch(self, wanted: api.CreateAgentDispatchRequest) -> str:
         """Ask for an agent in a room that is there; returns the dispatch's id."""
         answer = await self._ask(lambda it: it.agent_dispatch.create_dispatch(wanted))

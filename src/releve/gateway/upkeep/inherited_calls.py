@@ -100,23 +100,35 @@ class InheritedCalls:
     def _dispatch(
         self, agent: Agent, room: models.Room, dispatches: list[api.AgentDispatch]
     ) -> Dispatch:
-        """As the server has it; should it not name the job, a plain one under the public key."""
-        own = [key for key in self._keys if key.agent == agent.agent]
-        named = {key.agent_name: key for key in own if not key.by_deployment}
-        exact = {(key.agent_name, key.deployment): key for key in own}
-        for item in dispatches:
-            key = exact.get((item.agent_name, item.deployment)) or named.get(item.agent_name)
+        """As the server has it; should it not name the job, a plain one under the public key.
+
+        A dark name beside the room's own was a handover's: its agent is missed under the own one.
+        """
+        keys = [key for key in self._keys if key.agent == agent.agent]
+        named = {key.agent_name: key for key in keys if not key.by_deployment}
+        exact = {(key.agent_name, key.deployment): key for key in keys}
+        keyed = [
+            (exact.get((item.agent_name, item.deployment)) or named.get(item.agent_name), item)
+            for item in dispatches
+        ]
+        public = self._public(agent)
+        own = [item for key, item in keyed if key is not None and key.only is None]
+        for key, item in keyed:
             if key is not None and agent.job in [job.id for job in item.state.jobs]:
+                asked = item
+                if key.only is not None and own:
+                    key, asked = public, own[0]
+                    self._dispatcher.repeats.note(item.id)
                 return Dispatch(
                     key,
                     room.name,
                     room.sid,
                     item.id,
-                    item.metadata,
-                    item.deployment,
-                    dict(item.attributes),
+                    asked.metadata,
+                    asked.deployment,
+                    dict(asked.attributes),
                 )
-        return Dispatch(self._public(agent), room.name, room.sid)
+        return Dispatch(public, room.name, room.sid)
 
     def _public(self, agent: Agent) -> Key:
         return next(key for key in self._keys if key.agent == agent.agent and key.only is None)

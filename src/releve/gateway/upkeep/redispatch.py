@@ -37,14 +37,14 @@ AGAIN_SECONDS = 10.0
 """How long a new agent may take before the room is dispatched once more."""
 ELSEWHERE_SECONDS = 3.0 + ARRIVAL_SECONDS
 """How long an agent may take to come from another gateway: the server asks for three seconds."""
-OFFER = "offer"
+OFFER, HANDOVER = "offer", "handover"
 
 
 @dataclass(eq=False)
 class Watch:
-    """A room that may lack an agent. `reasons` are its jobs left behind, or an offer; `behind` are
-    ids of jobs and identities of agents that count as dead; until `arriving` one of these may be
-    on its way, because jobs live in processes of their own."""
+    """A room that may lack an agent. `reasons` are its jobs left behind, an offer or a
+    handover; `behind` are ids of jobs and identities of agents that count as dead; until `arriving`
+    one of these may be on its way, because jobs live in processes of their own."""
 
     dispatch: Dispatch
     due: float
@@ -83,6 +83,7 @@ class Redispatcher:
         dispatcher.presence.left.append(self._left)
         dispatcher.jobs.lost.append(self._lost)
         dispatcher.jobs.refused.append(self._refused)
+        dispatcher.jobs.missing.append(self._missing)
         dispatcher.jobs.inherited.append(self._left_behind)  # seen in its room
         dispatcher.jobs.back.append(self._settle)
         dispatcher.jobs.done.append(self._settle)
@@ -105,6 +106,11 @@ class Redispatcher:
         facts = {"room": dispatch.room, "key": str(dispatch.key)}
         log.info("offer came to nothing", extra=facts)
         self._watch(dispatch, ELSEWHERE_SECONDS, OFFER, set())
+
+    def _missing(self, dispatch: Dispatch, behind: set[str]) -> None:
+        self._watch(dispatch, GRACE_SECONDS, HANDOVER, behind)
+        if (watch := self._watches.get((dispatch.key.agent, dispatch.room))) is not None:
+            watch.dispatch = dispatch  # not the one by which a handover asked for a colour
 
     def _watch(self, dispatch: Dispatch, grace: float, reason: str, behind: set[str]) -> None:
         if not dispatch.for_room:
