@@ -233,5 +233,10 @@ def test_no_task_of_the_gateway_is_outside_that_one_place() -> None:
         for path in home.rglob("*.py")
         if re.search(r"create_task|ensure_future", path.read_text())
     }
-    awaited = {"workers/proxy.py", "workers/session.py", "server/connection.py"}
+    awaited = {
+        "workers/proxy.py",
+        "workers/session.py",
+        "server/connection.py",
+        "handover/listener.py",
+    }
     assert makers - awaited == {"background.py"}
