@@ -228,7 +228,8 @@ class Stack:
             "seen": {"address": seen.address, "port": seen.port} if seen else None,
             "adopted": bool(agent and self._machine.behind_gateway(agent)),
             "packages": packages if "livekit-agents" in packages else None,
-            "not_live": not_live(agent) if agent else None,
+            "not_live": not_live(agent, certificate=True) if agent else None,
+            "tls_host": read.tls_host if read else None,
             "memory_cgroup": memory_folder(container.attrs["State"]["Pid"]),
         }
 

@@ -102,9 +102,10 @@ class Server:
 
 
 class Worker:
-    """Connects to whoever has the gateway's name in the network, again at once when hung up on."""
+    """Connects to whoever has the gateway's name in the network, again at once when hung up on;
+    without a network to whoever listens on loopback."""
 
-    def __init__(self, network: Network, port: int) -> None:
+    def __init__(self, network: Network | None, port: int) -> None:
         self.connected = 0
         self._network = network
         self._port = port
@@ -120,6 +121,8 @@ class Worker:
                             await worker.closed.wait()
 
     def _addresses(self) -> list[str]:
+        if self._network is None:
+            return ["127.0.0.1"]
         self._network.reload()
         there = self._network.attrs["Containers"].values()
         return [item["IPv4Address"].partition("/")[0] for item in there]

@@ -36,11 +36,17 @@ USER = 10001
 
 
 class Host:
-    """The Docker host, and the role played on it."""
+    """The Docker host, and the role played on it: in a network of Docker's, or in the host's."""
 
-    def __init__(self, folder: Path, network: Network) -> None:
+    def __init__(self, folder: Path, network: Network | None) -> None:
         self.folder = folder
         self.network = network
+        self.address = "127.0.0.1"
+        self.ports = {"blue": 7890, "green": 7891}
+        if network is None:
+            self.ports = {colour: free_port() for colour in self.ports}
+        else:
+            self.address = network.attrs["IPAM"]["Config"][0]["Gateway"]
         self.docker = docker.from_env()
         self.image = self.docker.images.get(f"releve:{__version__}").id
         self.socket = folder / "run" / "admin.sock"
@@ -61,7 +67,7 @@ class Host:
             "ansible_python_interpreter": sys.executable,
             "stack": STACK,
             "stack_now": {
-                "network": self.network.name,
+                "network": self.network.name if self.network else "host",
                 "gateway": {"running": True} if running else None,
             },
             "agent_name": "",
@@ -74,6 +80,7 @@ class Host:
             "releve_keys": str(self.folder / "dir" / "keys.yaml"),
             "releve_user": USER,
             "releve_image_id": self.image,
+            "dispatch_gateway_ports": self.ports,
             "dispatch_gateway_metrics_port": self._metrics,
             "dispatch_gateway_forget_seconds": 0,  # the workers here remember no address
         }
@@ -116,12 +123,14 @@ def clean() -> None:
         engine.images.remove(f"{STACK}-gateway")
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[Host]:
+@pytest.fixture(params=["a network of Docker's", "the host's"])
+def host(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Host]:
     clean()
-    network = docker.from_env().networks.create(STACK)
+    network = None
     try:
-        network.reload()
+        if request.param != "the host's":
+            network = docker.from_env().networks.create(STACK)
+            network.reload()
         yield Host(tmp_path, network)
     finally:
         clean()
@@ -129,7 +138,7 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 @pytest.fixture
 async def server(host: Host) -> AsyncIterator[Server]:
-    server = Server(host.network.attrs["IPAM"]["Config"][0]["Gateway"])
+    server = Server(host.address)
     runner = await server.start()
     host.server_url = server.url
     yield server
@@ -147,7 +156,7 @@ async def test_a_gateway_in_service_is_replaced_and_every_room_has_its_agent(
     assert changed, said
     first = host.containers()
     async with AsyncExitStack() as stack:
-        workers = [Worker(host.network, port) for port in (7890, 7891)]
+        workers = [Worker(host.network, port) for port in host.ports.values()]
         for work in (*(worker.run() for worker in workers), server.rooms(every=0.1)):
             task = asyncio.create_task(work)
             stack.callback(task.cancel)
@@ -171,7 +180,8 @@ async def test_a_gateway_in_service_is_replaced_and_every_room_has_its_agent(
         second = host.containers()
         assert set(second) == set(first)
         assert second != first
-        assert host.gateway.state()["host"] == second[f"{STACK}-gateway"][:12]
+        name = f"{STACK}-gateway"
+        assert host.gateway.state()["host"] == (second[name][:12] if host.network else name)
         assert len(host.gateway.state()["workers"]) == 2
         now = len(server.served)
         await until(lambda: len(server.served) > now + 5)

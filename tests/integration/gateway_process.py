@@ -42,7 +42,7 @@ class Gateway:
         home: Path,
         agent_name: str = "",
         namespace: str = "default",
-        **more: str,
+        **more: object,
     ) -> None:
         self.server = server
         self.home = home

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from certificate import write_certificate
 from module_utils.adoption import command, connections, obstacles
 from module_utils.adoption.command import AdoptionError, ProcessGone, RuleLeftError
 from module_utils.adoption.connections import Connection, Endpoint
@@ -369,3 +370,40 @@ def test_without_such_a_file_system_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "mounts").write_text("tmpfs /sys/fs/cgroup tmpfs rw 0 0\n")
     with pytest.raises(AdoptionError, match="no cgroup file system of version 2"):
         Group(100, "b" * 64, tmp_path / "mounts", tmp_path)
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[str, str]:
+    cert, key = write_certificate(tmp_path, "voice.example")
+    return str(cert), str(key)
+
+
+def test_a_certificate_for_the_agents_host_is_taken(certificate: tuple[str, str]) -> None:
+    assert obstacles.of_tls("voice.example", *certificate, certificate[0]) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "trusts", "sentence"),
+    [
+        ("other.example", True, "not to be trusted for other.example: Hostname mismatch"),
+        ("voice.example", False, "is not to be trusted for voice.example: self-signed"),
+        (None, True, "it speaks no TLS, as the gateway's port for blue does"),
+    ],
+)
+def test_one_that_does_not_fit_is_a_sentence(
+    certificate: tuple[str, str], host: str | None, trusts: bool, sentence: str
+) -> None:
+    said = obstacles.of_tls(host, *certificate, certificate[0] if trusts else "") or ""
+    assert sentence in said
+
+
+def test_files_that_are_no_certificate_are_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "x").write_text("nothing")
+    said = obstacles.of_tls("voice.example", str(tmp_path / "x"), str(tmp_path / "x"), "") or ""
+    assert "cannot be used" in said
+
+
+def test_without_a_certificate_an_agent_that_speaks_wss_is_told_what_to_give() -> None:
+    said = obstacles.of_tls("voice.example", "", "", "") or ""
+    assert "would refuse a gateway without a certificate for voice.example" in said
+    assert obstacles.of_tls(None, "", "", "") is None

@@ -40,6 +40,7 @@ ALL = {
     "dispatch_gateway_max_workers": "70",
     "dispatch_gateway_worker_cert": "/etc/tls/chain.pem",
     "dispatch_gateway_worker_key": "/etc/tls/key.pem",
+    "dispatch_gateway_worker_tls": ["blue"],
 }
 """Every setting, other than by default; as texts, as a command line gives them."""
 
@@ -69,13 +70,15 @@ def test_every_setting_of_the_gateway_is_written_and_taken(tmp_path: Path) -> No
     assert (read.fallback, read.max_workers) == (("green",), 70)
     assert (read.answer_seconds, read.offer_seconds) == (0.5, 2.0)
     assert str(read.worker_cert) == "/run/secrets/worker_tls/chain.pem"
+    assert read.worker_tls == ("blue",)
     assert str(read.worker_key) == "/run/secrets/worker_tls/key.pem"
     assert (tmp_path / "memory").read_text() == "261m"
 
 
 def test_without_settings_the_gateway_has_its_own_defaults(tmp_path: Path) -> None:
     made = rendered(tmp_path, {})
-    assert set(GatewayConfig.model_fields) - set(made) == {"worker_cert", "worker_key"}
+    tls = {"worker_cert", "worker_key", "worker_tls"}
+    assert set(GatewayConfig.model_fields) - set(made) == tls
     read, plain = config.load(tmp_path / "made.yaml"), GatewayConfig.model_fields
     for name in ("fallback", "answer_seconds", "offer_seconds", "max_workers", "ports"):
         assert getattr(read, name) == plain[name].default, name

@@ -271,6 +271,20 @@ async def test_workers_come_by_tls_when_there_is_a_certificate(
         assert reply.register.worker_id.startswith("RW_blue_")
 
 
+async def test_the_workers_of_one_colour_alone_may_come_by_tls(
+    config: GatewayConfig, server: StandInServer, tmp_path: Path
+) -> None:
+    """A blue that speaks wss is adopted live beside a green that is told to speak ws."""
+    cert, key = write_certificate(tmp_path)
+    more = {"worker_cert": cert, "worker_key": key, "worker_tls": ("blue",)}
+    async with running(config.model_copy(update=more), server) as gateway:
+        async with registered(gateway.workers, gateway.green):
+            pass
+        with pytest.raises(aiohttp.ClientError):
+            async with registered(gateway.workers, gateway.blue):
+                pass
+
+
 async def test_a_renewed_certificate_is_shown_without_a_restart(
     config: GatewayConfig,
     server: StandInServer,

@@ -243,7 +243,7 @@ def test_a_server_elsewhere_is_none_of_the_stacks(host: Host) -> None:
         "ours": False,
     }
     assert read["project_dir"] == "/srv/shop"
-    assert read["blue"]["not_live"].startswith("it speaks wss")
+    assert read["blue"]["tls_host"] == "shop.livekit.cloud"
 
 
 def test_behind_a_gateway_the_server_elsewhere_is_the_one_it_leads_to(host: Host) -> None:
@@ -272,18 +272,19 @@ def test_of_several_networks_the_one_with_the_agent_counts(host: Host) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "not_live"),
+    ("url", "wanted"),
     [
         ("ws://livekit:7880", None),
         ("http://livekit", None),
-        ("wss://voice.example", "it speaks wss, and would refuse the gateway's certificate"),
+        ("wss://voice.example:7443", "voice.example"),
     ],
 )
-def test_only_an_agent_without_tls_is_adopted_live(
-    host: Host, url: str, not_live: str | None
+def test_for_which_host_the_agent_wants_a_certificate(
+    host: Host, url: str, wanted: str | None
 ) -> None:
     running(host, env=[f"LIVEKIT_URL={url}", *ENVIRONMENT[1:]])
-    assert stack(host).read()["blue"]["not_live"] == not_live
+    blue = stack(host).read()["blue"]
+    assert (blue["tls_host"], blue["not_live"]) == (wanted, None)
 
 
 def test_keys_are_told_only_to_who_asks_for_them(host: Host) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import socket
 
+from .certificate import refused
 from .command import AdoptionError, Run, run
 from .group import root
 from .redirect import caught, loopback
@@ -54,6 +55,21 @@ def cannot_catch(execute: Run = run) -> str | None:
             )
     except AdoptionError as error:
         return f"a rule of iptables cannot name the agent alone on the host's network: {error}"
+    return None
+
+
+def of_tls(host: str | None, cert: str, key: str, authorities: str) -> str | None:
+    """Why the gateway cannot take the place of the server that the agent reaches at `host` by wss,
+    without TLS where `host` is None; `cert` is what it shows to blue, if anything."""
+    if host and not cert:
+        return (
+            f"it speaks wss, and would refuse a gateway without a certificate for {host}. Give it "
+            "one (dispatch_gateway_worker_cert, dispatch_gateway_worker_tls: [blue])"
+        )
+    if host:
+        return refused(host, cert, key, authorities or None)
+    if cert:
+        return "it speaks no TLS, as the gateway's port for blue does: dispatch_gateway_worker_tls"
     return None
 
 

@@ -49,12 +49,13 @@ def share_network(agent: Agent, server: Server) -> bool:
     return place is not None and bool(set(agent.place.network) & set(place.network))
 
 
-def not_live(agent: Agent) -> str | None:
-    """Why an agent can only be adopted by a restart, or None."""
+def not_live(agent: Agent, certificate: bool = False) -> str | None:
+    """Why an agent can only be adopted by a restart, or None; with a `certificate` for the host of
+    its URL also one that speaks wss can be adopted live."""
     parts = agent.settings.address
     if not agent.settings.url:
         return "its LIVEKIT_URL was found neither in its environment nor in a .env of its program's"
-    if parts is not None and parts.scheme not in ("ws", "http"):
+    if parts is not None and parts.scheme not in ("ws", "http") and not certificate:
         return f"it speaks {parts.scheme}, and would refuse the gateway's certificate"
     if agent.route is None:
         return "it is connected to no server now: see its log"

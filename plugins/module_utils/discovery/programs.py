@@ -38,6 +38,12 @@ class Settings:
         except ValueError:
             return None
 
+    @property
+    def tls_host(self) -> str | None:
+        """The host for which it wants a certificate; None where it speaks no TLS."""
+        parts = self.address
+        return parts.hostname if parts and parts.scheme in ("wss", "https") else None
+
 
 class Program:
     """Asks an agent's interpreter, as the agent's user, where the agent lives.

@@ -52,6 +52,7 @@ class GatewayConfig(BaseModel):
     max_workers: int = Field(default=5000, gt=0)
     worker_cert: Path | None = Field(default=None, description="PEM chain: workers then use wss")
     worker_key: Path | None = None
+    worker_tls: tuple[Colour, ...] = Field(default=COLOURS, description="whose workers use it")
 
     @field_validator("server_url", "media_url")
     @classmethod

@@ -77,7 +77,8 @@ class Listening:
             app.router.add_get("/agent", door.handle)
             app.router.add_get("//agent", door.handle)
             app.router.add_route("*", "/{path:.*}", proxy.handle)
-            self._worker_sites += await self._sites(app, config.ports[colour], tls)
+            of_colour = tls if colour in config.worker_tls else None
+            self._worker_sites += await self._sites(app, config.ports[colour], of_colour)
             self._doors.append(door)
         await self._sites(admin.public_app(), config.metrics_port)
         runner = await self._runner(admin.app())
