@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from releve.gateway import config
+from releve.gateway.config import AgentKey
 
 GOOD = {
     "server_url": "ws://livekit:7880",
@@ -29,8 +30,17 @@ def test_the_defaults_are_the_contract(tmp_path: Path) -> None:
     settings = config.load(write(tmp_path))
     assert settings.ports == {"blue": 7890, "green": 7891}
     assert settings.fallback == ("blue",)
-    assert {name: key.model_dump() for name, key in settings.agents.items()} == {
-        "default": {"agent_name": "", "namespace": "", "deployment": ""}
+    assert settings.agents == {"default": AgentKey()}
+    assert AgentKey().model_dump() == {
+        "agent_name": "",
+        "namespace": "",
+        "deployment": "",
+        "calls": None,
+        "calls_per_worker": None,
+        "queue_seconds": 1.0,
+        "sticky": "",
+        "restart": "never",
+        "restarts": 3,
     }
     dark = [settings.dark_name("default", colour) for colour in ("blue", "green")]
     assert dark == ["releve-blue", "releve-green"]

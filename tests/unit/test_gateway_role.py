@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from releve.gateway import config
-from releve.gateway.config import GatewayConfig
+from releve.gateway.config import AgentKey, GatewayConfig
 
 from .ansible_play import played
 
@@ -32,7 +32,13 @@ GIVEN = {
 ALL = {
     "agent_name": "lesson",
     "agent_deployment": "production",
-    "more_agents": {"coach": {"agent_name": "coach"}},
+    "agent_calls": "40",
+    "agent_calls_per_worker": "4",
+    "agent_queue_seconds": "1.5",
+    "agent_restart": "on_failure",
+    "agent_restarts": "5",
+    "agent_sticky": "sip.phoneNumber",
+    "more_agents": {"coach": {"agent_name": "coach", "calls": 7}},
     "dispatch_gateway_ports": {"blue": 1, "green": 2},
     "dispatch_gateway_fallback": ["green"],
     "dispatch_gateway_answer_seconds": "0.5",
@@ -63,9 +69,19 @@ def test_every_setting_of_the_gateway_is_written_and_taken(tmp_path: Path) -> No
     made = rendered(tmp_path, ALL)
     assert set(made) == set(GatewayConfig.model_fields)
     read = config.load(tmp_path / "made.yaml")
-    assert read.agents["default"].agent_name == "lesson"
-    assert read.agents["default"].deployment == "production"
-    assert read.agents["coach"].agent_name == "coach"
+    assert read.agents["default"] == AgentKey(
+        agent_name="lesson",
+        namespace="default",
+        deployment="production",
+        calls=40,
+        calls_per_worker=4,
+        queue_seconds=1.5,
+        restart="on_failure",
+        restarts=5,
+        sticky="sip.phoneNumber",
+    )
+    assert set(made["agents"]["default"]) == set(AgentKey.model_fields)
+    assert read.agents["coach"] == AgentKey(agent_name="coach", calls=7)
     assert read.ports == {"blue": 1, "green": 2}
     assert (read.fallback, read.max_workers) == (("green",), 70)
     assert (read.answer_seconds, read.offer_seconds) == (0.5, 2.0)
@@ -80,6 +96,7 @@ def test_without_settings_the_gateway_has_its_own_defaults(tmp_path: Path) -> No
     tls = {"worker_cert", "worker_key", "worker_tls"}
     assert set(GatewayConfig.model_fields) - set(made) == tls
     read, plain = config.load(tmp_path / "made.yaml"), GatewayConfig.model_fields
+    assert read.agents == {"default": AgentKey(namespace="default")}
     for name in ("fallback", "answer_seconds", "offer_seconds", "max_workers", "ports"):
         assert getattr(read, name) == plain[name].default, name
 

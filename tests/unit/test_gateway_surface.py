@@ -386,7 +386,7 @@ async def test_the_admin_socket_is_for_its_owner_alone(gateway: Running) -> None
         ("PUT", "/workers/W_1/cordon", b"{}", 404, "no worker 'W_1' is connected"),
         ("GET", "/nothing", b"", 404, ""),
         ("POST", "/decisions", b"{}", 405, ""),
-        ("PUT", "/decisions", b" " * 5000, 413, ""),
+        ("PUT", "/decisions", b" " * 200_000, 413, ""),
     ],
 )
 async def test_mistakes_are_answered_and_change_nothing(

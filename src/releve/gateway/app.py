@@ -23,6 +23,7 @@ from releve.gateway.handover.steps import Steps
 from releve.gateway.listeners import Listening
 from releve.gateway.operator.api import Admin
 from releve.gateway.registration_key import keys_of
+from releve.gateway.server.callers import Callers
 from releve.gateway.server.connection import ServerConnection
 from releve.gateway.server.room_service import RoomService
 from releve.gateway.upkeep.drain import Drain
@@ -71,7 +72,9 @@ async def run(
                 upstream.report_soon()
 
         dispatcher.rulebook.changed.append(changed)
+        dispatcher.places.freed.append(changed)
         room_service = RoomService(session, config.server_url, ring)
+        dispatcher.caller_of = Callers(room_service).of
         drain = Drain(dispatcher, room_service)
         redispatcher = Redispatcher(dispatcher, room_service)
         inherited = InheritedCalls(dispatcher, room_service)

@@ -105,6 +105,20 @@ def weights(
     typer.echo(f"{answer['agent']}: blue {now['blue']} %, green {now['green']} %: {said}")
 
 
+@app.command("list")
+def list_(
+    colour: Annotated[str, typer.Argument(help="blue or green.")],
+    names: Annotated[list[str] | None, typer.Argument(help="Rooms and callers.")] = None,
+    agent: Agent = DEFAULT,
+    socket: Socket = SOCKET,
+) -> None:
+    """These rooms and callers go to that colour first, whatever the weights; without names, none
+    do. The list ends when the colour loses all its weight."""
+    answer = _do(_decide(Client(socket), agent, {"lists": {colour: names or []}}))
+    listed = ", ".join(answer["lists"][colour]) or "nobody"
+    typer.echo(f"{answer['agent']}: first to {colour}: {listed}")
+
+
 @app.command()
 def cordon(
     what: Annotated[str, typer.Argument(help="blue, green, a worker's id, or an address.")],

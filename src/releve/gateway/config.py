@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,13 +21,19 @@ AgentName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 
 class AgentKey(BaseModel):
-    """Under which key the server knows an agent."""
+    """Under which key the server knows an agent, and what is set for it alone."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     agent_name: str = ""
     namespace: str = ""
     deployment: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,64}$")
+    calls: int | None = Field(default=None, gt=0, description="so many calls at once, and no more")
+    calls_per_worker: int | None = Field(default=None, gt=0)
+    queue_seconds: float = Field(default=1.0, ge=0, le=2, description="waits so long for a place")
+    restart: Literal["never", "on_failure", "always"] = "never"
+    sticky: str = Field(default="", max_length=100, description="identity, or an attribute")
+    restarts: int = Field(default=3, ge=1, le=100, description="of one room")
 
 
 class GatewayConfig(BaseModel):
@@ -95,6 +101,17 @@ class GatewayConfig(BaseModel):
                         f"agents {other} and {agent} would both be registered as {agent_name!r} in "
                         f"namespace {key.namespace!r}; give every key once"
                     )
+        return self
+
+    @model_validator(mode="after")
+    def _time_is_left_to_ask(self) -> Self:
+        for agent, settings in self.agents.items():
+            capped = (settings.calls, settings.calls_per_worker) != (None, None)
+            if capped and settings.queue_seconds >= self.offer_seconds:
+                raise ValueError(
+                    f"queue_seconds of agent {agent} must be less than offer_seconds, "
+                    f"{self.offer_seconds:g}"
+                )
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, NamedTuple, get_args
 
@@ -94,12 +94,13 @@ def rank(candidate: Candidate) -> Rank | None:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator has decided about one agent: weights, cordons, and who may step in at
-    weight 0."""
+    """What the operator has decided about one agent: weights, cordons, who may step in at weight
+    0, and rooms and callers that are `listed` by name for a colour, whatever the weights."""
 
     weights: Weights = Weights()
     cordoned: frozenset[Colour] = frozenset()
     fallback: frozenset[Colour] = frozenset({"blue"})
+    listed: Mapping[str, Colour] = field(default_factory=dict)
 
 
 @lru_cache(maxsize=4096)  # an offer asks several times
@@ -113,13 +114,22 @@ def colour_of(room: str, weights: Weights) -> Colour:
     return "green" if bucket(room) < weights.green else "blue"
 
 
-def colours_for(room: str, rules: Rules) -> tuple[Colour, ...]:
+def first_colour(room: str, rules: Rules, caller: str = "") -> Colour:
+    """The colour that a new room belongs to: by a list, else by its place. A caller that is known
+    has a place of its own, and keeps its colour from room to room."""
+    for name in (room, caller):
+        if name in rules.listed:
+            return rules.listed[name]
+    return colour_of(caller or room, rules.weights)
+
+
+def colours_for(room: str, rules: Rules, caller: str = "") -> tuple[Colour, ...]:
     """Colours that may serve the room, first choice first.
 
     A dark colour (weight 0) never takes public calls by accident: it stands in only when the
     operator lists it as fallback. A cordoned colour takes nothing.
     """
-    first = colour_of(room, rules.weights)
+    first = first_colour(room, rules, caller)
     others = tuple(
         colour
         for colour in COLOURS
@@ -166,7 +176,8 @@ def public_colours(rules: Rules) -> tuple[Colour, ...]:
     return tuple(
         colour
         for colour in COLOURS
-        if colour not in rules.cordoned and (rules.weights[colour] > 0 or colour in rules.fallback)
+        if colour not in rules.cordoned
+        and (rules.weights[colour] or colour in rules.fallback or colour in rules.listed.values())
     )
 
 

@@ -13,6 +13,7 @@ NEXT = "next"
 HIGHEST_EPOCH = 2**53 - 1
 """Every JSON parser keeps whole numbers up to here."""
 BY_CHARACTERS, WHY_CHARACTERS = 120, 500
+LISTED, NAME_CHARACTERS = 500, 256
 SHORTEST_LEASE, LONGEST_LEASE = 1.0, 86400.0
 FIELDS = (
     "by",
@@ -21,6 +22,7 @@ FIELDS = (
     "weights",
     "cordons",
     "fallback",
+    "lists",
     "lease_seconds",
     "otherwise",
     "allow_unserved",
@@ -37,6 +39,7 @@ class Change:
     weights: Weights | None = None
     cordons: Mapping[Colour, bool] = field(default_factory=dict)
     fallback: frozenset[Colour] | None = None
+    lists: Mapping[Colour, frozenset[str]] = field(default_factory=dict)
     lease_seconds: float | None = None
     otherwise: Otherwise | None = None
     allow_unserved: bool = False
@@ -65,6 +68,7 @@ def parse(raw: object, fallback: frozenset[Colour]) -> Change:
         weights=_weights(raw["weights"]) if raw.get("weights") is not None else None,
         cordons=_cordons(raw.get("cordons")),
         fallback=_fallback(raw, fallback),
+        lists=_lists(raw.get("lists")),
         lease_seconds=lease,
         otherwise=None if otherwise is None else _otherwise(otherwise, fallback),
         allow_unserved=allow,
@@ -118,6 +122,27 @@ def _fallback(raw: Mapping[str, object], setting: frozenset[Colour]) -> frozense
     if not isinstance(wanted, list) or not all(colour in COLOURS for colour in wanted):
         raise ValueError('fallback is a list of colours, like ["blue"], or null')
     return frozenset(wanted)
+
+
+def _lists(raw: object) -> dict[Colour, frozenset[str]]:
+    if raw is None:
+        return {}
+    if not isinstance(raw, dict) or not set(raw) <= set(COLOURS):
+        raise ValueError('lists is a map of colours, like {"green": ["lesson-7"]}')
+    lists = {colour: _names(raw[colour]) for colour in COLOURS if colour in raw}
+    both = lists.get("blue", frozenset()) & lists.get("green", frozenset())
+    if both:
+        raise ValueError(f"lists: {min(both)!r} is in both; name it once")
+    return lists
+
+
+def _names(raw: object) -> frozenset[str]:
+    if not isinstance(raw, list) or len(raw) > LISTED:
+        raise ValueError(f"lists: each is a list of at most {LISTED} names")
+    for name in raw:
+        if not _text("lists: a name", name, NAME_CHARACTERS):
+            raise ValueError("lists: a name is not empty")
+    return frozenset(raw)
 
 
 def _lease_seconds(raw: object) -> float | None:

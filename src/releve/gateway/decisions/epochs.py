@@ -79,6 +79,7 @@ def decide(now: Decision, change: Change, serving: Collection[Colour], at: Momen
         now.rules.weights if change.weights is None else change.weights,
         cordoned(now.rules.cordoned, change.cordons),
         now.rules.fallback if change.fallback is None else change.fallback,
+        _listed(now.rules, change),
     )
     missing = unserved(now.rules, rules, serving)
     if missing and not change.allow_unserved:
@@ -88,6 +89,24 @@ def decide(now: Decision, change: Change, serving: Collection[Colour], at: Momen
     return Decision(
         rules, Tenure(epoch, change.by, why, tenure.decided if same else at.wall, lease)
     )
+
+
+def _listed(now: Rules, change: Change) -> dict[str, Colour]:
+    """Lists that the change does not name stay, but not that of a colour that loses all its weight:
+    who takes weight away wants nobody there."""
+    lists: dict[Colour, Collection[str]] = {
+        colour: [name for name, other in now.listed.items() if other == colour]
+        for colour in COLOURS
+        if change.weights is None or change.weights[colour] or not now.weights[colour]
+    }
+    lists |= change.lists
+    named = set().union(*change.lists.values())
+    return {
+        name: colour
+        for colour, names in lists.items()
+        for name in sorted(names)
+        if colour in change.lists or name not in named
+    }
 
 
 def unserved(before: Rules, after: Rules, serving: Collection[Colour]) -> list[Colour]:

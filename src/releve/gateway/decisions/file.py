@@ -138,6 +138,7 @@ def _entry(decision: Decision, fallback: frozenset[Colour]) -> dict[str, Any]:
         "weights": rules.weights.as_dict(),
         "cordoned": sorted(rules.cordoned),
         "fallback": None if rules.fallback == fallback else sorted(rules.fallback),
+        "listed": dict(rules.listed),
         "epoch": tenure.epoch,
         "by": tenure.by,
         "why": tenure.why,
@@ -178,8 +179,14 @@ def _decision(raw: Any, fallback: frozenset[Colour]) -> Decision:
         parse_weights(raw["weights"]),
         _colours(raw["cordoned"]),
         fallback if own is None else _colours(own),
+        _listed(raw.get("listed", {})),
     )
     return Decision(rules, tenure)
+
+
+def _listed(raw: Any) -> dict[str, Colour]:
+    _colours(raw.values())
+    return dict(raw)
 
 
 def _colours(raw: Any) -> frozenset[Colour]:

@@ -196,6 +196,10 @@ def described(decision: Decision, monotonic: float) -> dict[str, object]:
     left = None if lease is None else round(max(0.0, lease.ends - monotonic), 3)
     return {
         **_rules(rules),
+        "lists": {
+            colour: sorted(name for name, own in rules.listed.items() if own == colour)
+            for colour in COLOURS
+        },
         "epoch": tenure.epoch,
         "by": tenure.by,
         "why": tenure.why,

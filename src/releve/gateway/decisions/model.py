@@ -15,7 +15,7 @@ GATEWAY = "gateway"
 @dataclass(frozen=True, slots=True)
 class Otherwise:
     """What holds after a lease. Cordons that are not named and a fallback of None stay as they
-    are then, but a colour that gets weight is uncordoned."""
+    are then, but a colour that gets weight is uncordoned, and one without has no list."""
 
     weights: Weights
     cordons: Mapping[Colour, bool] = field(default_factory=dict)
@@ -25,7 +25,8 @@ class Otherwise:
         """The rules after a lease that ended under `rules`."""
         kept = {colour for colour in rules.cordoned if not self.weights[colour]}
         fallback = rules.fallback if self.fallback is None else self.fallback
-        return Rules(self.weights, cordoned(frozenset(kept), self.cordons), fallback)
+        listed = {name: colour for name, colour in rules.listed.items() if self.weights[colour]}
+        return Rules(self.weights, cordoned(frozenset(kept), self.cordons), fallback, listed)
 
 
 @dataclass(frozen=True, slots=True)

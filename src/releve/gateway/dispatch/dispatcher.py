@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 
 from livekit.protocol import agent as proto
+from livekit.protocol import models
 
 from releve.gateway import policy
 from releve.gateway.auth.api_keys import Keyring
@@ -19,10 +21,11 @@ from releve.gateway.dispatch.job import Dispatch, Job
 from releve.gateway.dispatch.jobs import Jobs
 from releve.gateway.dispatch.metrics import Metrics
 from releve.gateway.dispatch.offer import OfferRound
+from releve.gateway.dispatch.places import Full, Places
 from releve.gateway.dispatch.presence import Presence
 from releve.gateway.dispatch.registry import Registry
 from releve.gateway.dispatch.repeats import Repeats
-from releve.gateway.dispatch.worker import Link
+from releve.gateway.dispatch.worker import Link, Worker
 from releve.gateway.events import Events
 from releve.gateway.policy import Colour
 from releve.gateway.registration_key import Key
@@ -31,6 +34,11 @@ log = logging.getLogger(__name__)
 
 ASSIGNMENT_SECONDS = 3.0
 """After this an accepted offer is forgotten: the server takes no longer for all of a job."""
+
+
+IDENTITY = "identity"
+CallerOf = Callable[[str, models.ParticipantInfo, str], Awaitable[str]]
+"""Of a room, the participant of the job if it is one's own, and what to tell callers apart by."""
 
 
 class Dispatcher:
@@ -63,9 +71,11 @@ class Dispatcher:
         )
         self.jobs = Jobs(config, ring, self.registry)
         self.repeats = Repeats()
+        self.places = Places(config, self.registry)
         self.presence.left.append(self.jobs.left)
         self._open: set[str] = set()
         self._offers: dict[asyncio.Task[None], tuple[Link, Dispatch]] = {}
+        self.caller_of: CallerOf = _nobody_knows
         self.closing = False
         self._turned_away = asyncio.Event()
         self._held = 0
@@ -102,7 +112,7 @@ class Dispatcher:
     async def _answer(
         self, upstream: Link, dispatch: Dispatch, request: proto.AvailabilityRequest
     ) -> None:
-        began = time.monotonic()
+        began, clock = time.monotonic(), asyncio.get_running_loop().time()
         job_id, key, room = request.job.id, dispatch.key, dispatch.room
         # The key tells who may take it: a simulated job may say another type than its connection.
         ranked = self.registry.ranked[key.agent, key.kind]
@@ -117,17 +127,25 @@ class Dispatcher:
             log.error("offered twice: the second is rejected", extra={"job": job_id})
             await upstream.send(_rejection(job_id))
             return
-        asking = OfferRound(
-            request, lambda: self._colours(key, room), ranked, self.registry, self.background
-        )
         self._open.add(job_id)
+        full = caller = ""
+        asking = OfferRound(
+            request,
+            lambda: self._colours(key, room, caller),
+            ranked,
+            self.registry,
+            self.background,
+        )
         try:
-            taken = await asking.first_yes(self.config.answer_seconds, self.config.offer_seconds)
+            caller = await self._caller(dispatch, request.job)
+            taken = await self._taken(dispatch, asking, caller, clock)
+        except Full as cap:
+            taken, full = None, str(cap)
         finally:
             self._open.remove(job_id)
         job = None
         if taken is None:
-            answer, colour, outcome = _rejection(job_id), "none", "rejected"
+            answer, colour, outcome = _rejection(job_id), "none", "full" if full else "rejected"
         elif taken[1].availability.terminate:
             worker, answer = taken
             colour, outcome = worker.colour, "terminated"
@@ -146,9 +164,32 @@ class Dispatcher:
             raise
         finally:
             facts = {"job": job_id, "room": room, "agent": key.agent}
-            self._note(facts | {"outcome": outcome, "colour": colour}, time.monotonic() - began)
+            facts |= {"outcome": outcome, "colour": colour}
+            if full:
+                facts["cap"] = full
+            self._note(facts, time.monotonic() - began)
         if job is not None:
             asyncio.get_running_loop().call_later(ASSIGNMENT_SECONDS, self._expire, job)
+
+    async def _taken(
+        self, dispatch: Dispatch, asking: OfferRound, caller: str, began: float
+    ) -> tuple[Worker, proto.WorkerMessage] | None:
+        """Who takes it, or ends the offer. Raises Full when caps leave no place to wait for."""
+        clock, config, key = asyncio.get_running_loop().time, self.config, dispatch.key
+        until = began + self.places.seconds(key.agent)
+        while True:
+            try:
+                with self.places.asking(key.agent, dispatch.room):
+                    left = config.offer_seconds - (clock() - began)
+                    taken = await asking.first_yes(config.answer_seconds, left)
+                colours = self._colours(key, dispatch.room, caller)
+                if taken is not None or not self.places.may_come(key.agent, key.kind, colours):
+                    return taken
+                cap = f"all calls that a worker of {key.agent} may have"
+            except Full as full:
+                cap = str(full)
+            if not await self.places.changed(key.agent, until):
+                raise Full(cap)
 
     async def _came_already(self, dispatch: Dispatch) -> bool:
         """Whether it is for a participant, under a dispatch that the gateway made for the room."""
@@ -157,11 +198,20 @@ class Dispatcher:
             dispatch.room, dispatch.id, seconds
         )
 
-    def _colours(self, key: Key, room: str) -> tuple[Colour, ...]:
+    async def _caller(self, dispatch: Dispatch, job: proto.Job) -> str:
+        """Who calls, where that decides about the colour; empty when it does not or is not known
+        in time."""
+        key = dispatch.key
+        rules, sticky = self.rulebook.rules(key.agent), self.config.agents[key.agent].sticky
+        if key.only is not None or not (sticky or rules.listed) or dispatch.room in rules.listed:
+            return ""
+        return await self.caller_of(dispatch.room, job.participant, sticky or IDENTITY)
+
+    def _colours(self, key: Key, room: str, caller: str = "") -> tuple[Colour, ...]:
         rules = self.rulebook.rules(key.agent)
         if key.only is not None:
             return policy.dark_colours(key.only, rules)
-        return policy.colours_for(room, rules)
+        return policy.colours_for(room, rules, caller)
 
     def _note(self, facts: dict[str, str], seconds: float) -> None:
         self.metrics.offers.labels(facts["agent"], facts["outcome"], facts["colour"]).inc()
@@ -219,8 +269,16 @@ class Dispatcher:
         ranked = self.registry.ranked[key.agent, key.kind]
         if self.closing:
             return policy.LEAVING_LOAD, False
+        if self.places.full(key.agent) and not self.places.seconds(key.agent):
+            return 1.0, True
         load = policy.capacity(colours, ranked)
+        if load is None and self.places.may_come(key.agent, key.kind, colours):
+            return policy.HIGHEST_LOAD, False  # a place may be free in a moment
         return (1.0, True) if load is None else (load, False)
+
+
+async def _nobody_knows(_room: str, _who: models.ParticipantInfo, _by: str) -> str:
+    return ""
 
 
 def _rejection(job_id: str, terminate: bool = False) -> proto.WorkerMessage:

@@ -70,6 +70,8 @@ class Job:
     state: State = "offered"
     started: float = field(default_factory=lambda: time.monotonic())
     ended: float | None = None
+    said: str = ""
+    """How it ended, by its worker's word; with the error that it told."""
 
     @property
     def key(self) -> Key:

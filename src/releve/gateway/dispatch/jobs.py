@@ -17,6 +17,7 @@ from releve.gateway.dispatch.worker import Worker
 
 log = logging.getLogger(__name__)
 
+ERROR_CHARACTERS = 200
 ENDED = (proto.JobStatus.JS_SUCCESS, proto.JobStatus.JS_FAILED)
 REPORTED = 1000
 """So many jobs of which nothing is known a worker may report as its own."""
@@ -29,7 +30,8 @@ class Jobs:
     no worker had refused it; the server may or may not have asked elsewhere. `refused`: a worker
     said for all that nobody is to come. `missing`: a room has no agent any more, those of these job
     ids and identities count as dead. `back`: a job whose worker's connection was gone is held by
-    a worker again. `done`: its worker says that it ended well. `terminated`: the server ends it, or
+    a worker again. `done`: its worker says that it ended well. `failed`: it says that it did not,
+    and lives. `terminated`: the server ends it, or
     its agent has left the room.
     """
 
@@ -40,6 +42,7 @@ class Jobs:
         self.missing: list[Callable[[Dispatch, set[str]], None]] = []
         self.back: list[Callable[[Job], None]] = []
         self.done: list[Callable[[Job], None]] = []
+        self.failed: list[Callable[[Job], None]] = []
         self.terminated: list[Callable[[Job], None]] = []
         self._config = config
         self._ring = ring
@@ -136,11 +139,12 @@ class Jobs:
                 "update of another worker's job", extra={"worker": worker.id, "job": job.id}
             )
             return
-        if update.status in ENDED:
-            if update.status == proto.JobStatus.JS_SUCCESS:
-                for tell in self.done:
-                    tell(job)
+        if update.status in ENDED and not job.said:
+            job.said = _said(update)
+            well = update.status == proto.JobStatus.JS_SUCCESS
             self._registry.end(job)
+            for tell in self.done if well else self.failed:
+                tell(job)
         await self._tell_server(job, message)
 
     async def _tell_server(self, job: Job, message: proto.WorkerMessage) -> None:
@@ -200,3 +204,11 @@ class Jobs:
                 self.tell_lost(job.dispatch)
             else:
                 self.reattach(job)
+
+
+def _said(update: proto.UpdateJobStatus) -> str:
+    """The end of a job in its worker's words, which may be anything and any length."""
+    if update.status == proto.JobStatus.JS_SUCCESS:
+        return "success"
+    error = " ".join(update.error.split())[:ERROR_CHARACTERS]
+    return f"failed: {error}" if error else "failed"

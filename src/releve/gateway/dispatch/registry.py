@@ -6,7 +6,7 @@ import logging
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from sortedcontainers import SortedList
@@ -28,7 +28,8 @@ class Registry:
 
     `ranked` is kept, per agent and job type, in the policy's order, so that choosing costs the
     same with 10 workers and with 5,000: call `rerank` after every change of a worker. `types`
-    counts workers per agent and job type.
+    counts workers per agent and job type, `calls` has per agent the rooms with jobs that are not
+    over, detached ones included, and their ids. `over` is called with every job that has ended.
     """
 
     def __init__(self, agents: Iterable[str]) -> None:
@@ -40,7 +41,9 @@ class Registry:
             for agent in agents
             for kind in JOB_TYPES
         }
+        self.calls: dict[str, dict[str, set[str]]] = {agent: {} for agent in agents}
         self.types: Counter[tuple[str, int]] = Counter()
+        self.over: list[Callable[[Job], None]] = []
         self._over: deque[Job] = deque()
 
     def next_id(self, colour: Colour) -> str:
@@ -88,6 +91,7 @@ class Registry:
     def accept(self, job: Job) -> None:
         """A worker has accepted an offer."""
         self.jobs[job.id] = self.live[job.id] = job
+        self._holds(job)
         job.worker.jobs.add(job.id)
         job.worker.fresh += 1
         self.rerank(job.worker)
@@ -98,9 +102,13 @@ class Registry:
         if job.ended is not None:
             if job.state == "detached" and state == "ended":
                 job.state, job.ended = state, time.monotonic()
+                self._lets_go(job)
+                self._tell_over(job)
             return
         job.state, job.ended = state, time.monotonic()
         self.live.pop(job.id, None)
+        if state != "detached":
+            self._lets_go(job)
         job.worker.jobs.discard(job.id)
         job.worker.fresh = max(0, job.worker.fresh - 1)
         self.rerank(job.worker)
@@ -110,11 +118,28 @@ class Registry:
             oldest = self._over.popleft()
             if oldest.ended is not None and self.jobs.get(oldest.id) is oldest:
                 del self.jobs[oldest.id]
+                self._lets_go(oldest)
+        self._tell_over(job)
+
+    def _tell_over(self, job: Job) -> None:
+        for tell in self.over:
+            tell(job)
 
     def inherit(self, job: Job) -> None:
         """A job that a gateway before this one assigned, and whose worker is not here."""
         self.jobs[job.id] = job
+        self._holds(job)
         self._over.append(job)
+
+    def _holds(self, job: Job) -> None:
+        self.calls[job.key.agent].setdefault(job.room, set()).add(job.id)
+
+    def _lets_go(self, job: Job) -> None:
+        rooms = self.calls[job.key.agent]
+        jobs = rooms.get(job.room, set())
+        jobs.discard(job.id)
+        if not jobs:
+            rooms.pop(job.room, None)
 
     def reattach(self, job: Job, worker: Worker) -> None:
         """A worker that has come back holds the detached job."""

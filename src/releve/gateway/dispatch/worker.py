@@ -54,6 +54,13 @@ class Worker:
     registered: float = field(default_factory=time.monotonic)
     asked: dict[str, OpenOffer] = field(default_factory=dict)
     place: Rank | None = None
+    most_calls: int | None = None
+
+    @property
+    def at_its_cap(self) -> bool:
+        """Whether it has all calls that it may have, if all who ask it now hear a yes."""
+        most = self.most_calls
+        return most is not None and len(self.jobs) + len(self.asked) >= most
 
     @property
     def permission(self) -> models.ParticipantPermission:
@@ -72,7 +79,7 @@ class Worker:
             self.load,
             len(self.jobs),
             self.fresh + len(self.asked),
-            self.full,
+            self.full or self.at_its_cap,
             self.cordoned,
             self.silent,
         )

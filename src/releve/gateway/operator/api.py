@@ -25,6 +25,9 @@ from releve.gateway.server.errors import ServerError
 from releve.gateway.server.room_service import RoomService
 from releve.gateway.upkeep.drain import Drain
 
+BODY_BYTES = 1 << 17
+"""Room for the longest lists."""
+
 
 class Admin:
     """GET /state, /decisions, /jobs, /calls, /handover, /events, /metrics; PUT /decisions and
@@ -51,7 +54,7 @@ class Admin:
 
     def app(self) -> web.Application:
         """Everything, for the unix socket."""
-        app = web.Application(client_max_size=4096)
+        app = web.Application(client_max_size=BODY_BYTES)
         app.router.add_get("/state", self.state)
         DecisionsApi(self._dispatcher.config, self._dispatcher.rulebook).add_to(app)
         HandoverApi(self._dispatcher.config, self._handovers).add_to(app)

@@ -1,7 +1,8 @@
 """Rooms whose agent died, or to which none came, are dispatched again.
 
-LiveKit Server does neither when a worker dies nor when an offer comes to nothing. A connection that
-is gone proves little, because jobs live in processes of their own, and an offer may have gone
+LiveKit Server does neither when a worker dies nor when an offer comes to nothing. A job that ends
+while its worker lives is dispatched again only for agents whose `restart` says so. A connection
+that is gone proves little, because jobs live in processes of their own, and an offer may have gone
 elsewhere; so the server is asked, and a room gets a new agent only when a caller is in it, no agent
 is, and none is on its way.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from releve.gateway.dispatch.dispatcher import Dispatcher
@@ -38,13 +40,16 @@ AGAIN_SECONDS = 10.0
 ELSEWHERE_SECONDS = 3.0 + ARRIVAL_SECONDS
 """How long an agent may take to come from another gateway: the server asks for three seconds."""
 OFFER, HANDOVER = "offer", "handover"
+ROOMS_COUNTED = 10_000
+"""Rooms whose restarts are remembered, the last ones."""
 
 
 @dataclass(eq=False)
 class Watch:
     """A room that may lack an agent. `reasons` are its jobs left behind, an offer or a
     handover; `behind` are ids of jobs and identities of agents that count as dead; until `arriving`
-    one of these may be on its way, because jobs live in processes of their own."""
+    one of these may be on its way, because jobs live in processes of their own. `restarts` is the
+    dispatch of a job that ended while its worker lives: whoever deleted it wants no agent."""
 
     dispatch: Dispatch
     due: float
@@ -56,6 +61,7 @@ class Watch:
     pause: float = 0.0
     tried: float | None = None
     ours: bool = False
+    restarts: str = ""
     made: str = ""
 
     @property
@@ -80,13 +86,15 @@ class Redispatcher:
         self._dispatcher = dispatcher
         self._room_service = room_service
         self._watches: dict[tuple[str, str], Watch] = {}
+        self._restarts: OrderedDict[tuple[str, str], int] = OrderedDict()
         dispatcher.presence.left.append(self._left)
         dispatcher.jobs.lost.append(self._lost)
         dispatcher.jobs.refused.append(self._refused)
         dispatcher.jobs.missing.append(self._missing)
         dispatcher.jobs.inherited.append(self._left_behind)  # seen in its room
         dispatcher.jobs.back.append(self._settle)
-        dispatcher.jobs.done.append(self._settle)
+        dispatcher.jobs.done.append(self._done)
+        dispatcher.jobs.failed.append(self._failed)
         dispatcher.jobs.terminated.append(self._terminated)
 
     # -- what happens ------------------------------------------------------------------------
@@ -133,6 +141,33 @@ class Redispatcher:
             watch.behind -= {job.id, job.identity}
             if not watch.reasons:
                 self._forget(watch)
+
+    def _done(self, job: Job) -> None:
+        self._settle(job)
+        if self._dispatcher.config.agents[job.key.agent].restart == "always":
+            self._restart(job)
+
+    def _failed(self, job: Job) -> None:
+        if self._dispatcher.config.agents[job.key.agent].restart != "never":
+            self._restart(job)
+
+    def _restart(self, job: Job) -> None:
+        """Let another agent come while callers are there; each time later, and not for ever."""
+        most = self._dispatcher.config.agents[job.key.agent].restarts
+        place = (job.key.agent, job.sid or job.room)
+        number = self._restarts.pop(place, 0) + 1
+        self._restarts[place] = number
+        if len(self._restarts) > ROOMS_COUNTED:
+            self._restarts.popitem(last=False)
+        facts = {"room": job.room, "agent": job.key.agent, "restarts": number - 1}
+        if number > most:
+            log.warning("job ended too often: not dispatched again", extra=facts)
+            self._watches.pop((job.key.agent, job.room), None)
+            return
+        log.info("job ended: to be dispatched again", extra=facts)
+        self._watch(job.dispatch, GRACE_SECONDS * 2 ** (number - 1), job.id, {job.id, job.identity})
+        if (watch := self._watches.get((job.key.agent, job.room))) is not None:
+            watch.restarts = job.dispatch.id
 
     def _refused(self, dispatch: Dispatch) -> None:
         self._watches.pop((dispatch.key.agent, dispatch.room), None)
@@ -188,6 +223,10 @@ class Redispatcher:
             # Had it left, the server would not list it: somebody wants it to go.
             return terminated or time.monotonic() - watch.since > HASTE_SECONDS
         if not self._dispatcher.on_its_way(agent, room) and self._may_try(watch):
+            if watch.restarts:
+                there = [it.id for it in await self._room_service.dispatches(room)]
+                if watch.restarts not in there:
+                    return True
             await self._try(watch)
         return False
 
@@ -210,6 +249,7 @@ class Redispatcher:
         with self._dispatcher.repeats.making(room) as made:
             watch.made = await self._room_service.create_dispatch(watch.dispatch.request())
             made(watch.made)
+            watch.restarts = watch.restarts and watch.made
         self._dispatcher.metrics.redispatches.labels(agent).inc()
         self._dispatcher.events.publish("redispatch", agent=agent, room=room)
         log.warning("room dispatched again", extra={"room": room, "agent": agent})

@@ -18,6 +18,7 @@ from releve.gateway.server.room_service import RoomService
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 30.0
+NOT_OVER = ("offered", "running", "detached")
 YOUNG_SECONDS = 60.0
 """A younger job is not judged: its room may be newer than the server's list."""
 
@@ -41,7 +42,9 @@ class StaleJobs:
     async def look(self) -> None:
         """One look; asks the server only when there is a job old enough to be judged."""
         before = time.monotonic() - YOUNG_SECONDS
-        old = [job for job in self._registry.running() if job.started < before]
+        # Detached ones, too: they count as calls of their agent until they are over.
+        there_may_be = [it for it in self._registry.jobs.values() if it.state in NOT_OVER]
+        old = [job for job in there_may_be if job.started < before]
         if not old:
             return
         rooms = await self._room_service.rooms()

@@ -166,6 +166,7 @@ class WorkerEndpoint:
             SocketLink(socket, request),
             register,
             peer,
+            most_calls=self._dispatcher.config.agents[agent].calls_per_worker,
         )
         presence = self._dispatcher.presence
         worker.id = presence.id_for(worker)
