@@ -45,6 +45,7 @@ async def test_every_figure_asked_for_is_given(gateway: Running) -> None:
         "releve_flips_total",
         "releve_redispatches_total",
         "releve_server_connected",
+        "releve_task_failures_total",
     }
 
 
