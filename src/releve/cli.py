@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # typer has its own click, under a name that is not for us to
     from typer._click.core import Command, Context
 
 PARTS = ("gateway", "probe", "report", "rollout")
+WHY = "why"
+"""A command of the gateway; whoever asks it has other worries than what part it belongs to."""
 
 
 class Lazy(TyperGroup):
@@ -26,14 +28,20 @@ class Lazy(TyperGroup):
     gateway imports would be two seconds of a processor."""
 
     def list_commands(self, ctx: Context) -> list[str]:
-        return [*PARTS, *super().list_commands(ctx)]
+        return [*PARTS, WHY, *super().list_commands(ctx)]
 
     def get_command(self, ctx: Context, cmd_name: str) -> Command | None:
+        if cmd_name == WHY:
+            return _part("gateway").get_command(ctx, WHY)
         if cmd_name not in PARTS:
             return super().get_command(ctx, cmd_name)
-        part = typer.main.get_group(importlib.import_module(f"releve.{cmd_name}.cli").app)
-        part.name = cmd_name
-        return part
+        return _part(cmd_name)
+
+
+def _part(name: str) -> TyperGroup:
+    part = typer.main.get_group(importlib.import_module(f"releve.{name}.cli").app)
+    part.name = name
+    return part
 
 
 main = typer.Typer(

@@ -111,6 +111,8 @@ async def test_listed_rooms_and_callers_go_to_their_colour_first(
         for room in ("lesson", "a", "b"):
             assert await server.dispatch(room)
         await until(lambda: served() == (["b"], ["lesson", "a"]))
+        why = (await gateway.admin("GET", "/why?room=a"))[1]
+        assert [entry["by"] for entry in why["history"]] == ["list"]
         await gateway.cordon("green")
         assert await server.dispatch("lesson")
         await until(lambda: served() == (["b", "lesson"], ["lesson", "a"]))

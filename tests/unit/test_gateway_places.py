@@ -133,6 +133,9 @@ async def test_the_rejection_says_that_there_was_no_place(
             ) as answer:
                 figures = await answer.text()
         assert 'releve_offers_total{agent="default",colour="none",outcome="full"} 1.0' in figures
+        told = [(await gateway.admin("GET", f"/why?room=room-{n}"))[1] for n in (0, 1)]
+        caps = [entry.get("cap") for one in told for entry in one["history"]]
+        assert "1 of 1 calls of default" in caps
 
 
 async def test_the_server_hears_that_all_places_are_taken_and_when_one_is_free(

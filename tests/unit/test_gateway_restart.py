@@ -68,6 +68,8 @@ async def test_the_policy(
         if again:
             await until(lambda: len(server.requests) == 1)
             assert server.requests[0].metadata == "user 7"
+            state = await gateway.admin("GET", "/why?room=room")
+            assert "redispatch" in [entry["event"] for entry in state[1]["history"]]
         else:
             # A call of a worker that dies is looked after: when that is done, so was the other.
             server.people["later"] = [models.ParticipantInfo(identity="caller")]

@@ -88,6 +88,16 @@ def jobs(socket: Socket = SOCKET) -> None:
 
 
 @app.command()
+def why(
+    room: Annotated[str, typer.Argument(help="The room's name.")],
+    socket: Socket = SOCKET,
+) -> None:
+    """Why that room has the agent that it has, or none, and what to do about it."""
+    query = urlencode({"room": room})
+    Console().print(terminal.why(_do(Client(socket).ask("GET", f"/why?{query}"))))
+
+
+@app.command()
 def weights(
     green: Annotated[int, typer.Argument(help="Percent of new rooms for green.")],
     allow_unserved: Annotated[

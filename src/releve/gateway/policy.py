@@ -123,6 +123,13 @@ def first_colour(room: str, rules: Rules, caller: str = "") -> Colour:
     return colour_of(caller or room, rules.weights)
 
 
+def belongs_by(room: str, rules: Rules, caller: str = "") -> Literal["list", "caller", "room"]:
+    """What makes the room belong to its first colour: a list, its caller's place, or its own."""
+    if room in rules.listed or caller in rules.listed:
+        return "list"
+    return "caller" if caller else "room"
+
+
 def colours_for(room: str, rules: Rules, caller: str = "") -> tuple[Colour, ...]:
     """Colours that may serve the room, first choice first.
 

@@ -25,6 +25,7 @@ from releve.gateway.dispatch.places import Full, Places
 from releve.gateway.dispatch.presence import Presence
 from releve.gateway.dispatch.registry import Registry
 from releve.gateway.dispatch.repeats import Repeats
+from releve.gateway.dispatch.room_history import RoomHistory
 from releve.gateway.dispatch.worker import Link, Worker
 from releve.gateway.events import Events
 from releve.gateway.policy import Colour
@@ -71,6 +72,8 @@ class Dispatcher:
         )
         self.jobs = Jobs(config, ring, self.registry)
         self.repeats = Repeats()
+        self.history = RoomHistory()
+        self.registry.over.append(self.history.over)
         self.places = Places(config, self.registry)
         self.presence.left.append(self.jobs.left)
         self._open: set[str] = set()
@@ -168,6 +171,8 @@ class Dispatcher:
             if full:
                 facts["cap"] = full
             self._note(facts, time.monotonic() - began)
+            rules, taker = self.rulebook.rules(key.agent), None if taken is None else taken[0]
+            self.history.offer(dispatch, rules, caller, asking, facts, taker)
         if job is not None:
             asyncio.get_running_loop().call_later(ASSIGNMENT_SECONDS, self._expire, job)
 

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 SILENT_SECONDS = 30.0
 """A worker that left a question unanswered is asked last for this long, or until it answers."""
 
+ANSWERS_KEPT = 8
+"""Answers kept of one offer, the first ones: thousands of workers may be asked."""
+
 Heard = tuple[Worker, proto.WorkerMessage | None]
 
 
@@ -49,6 +52,8 @@ class OfferRound:
         self._background = background
         self._asked: dict[str, Worker] = {}
         self._last: list[Worker] = []  # those asked last
+        self.answers: list[dict[str, object]] = []  # of whoever did not take it
+        self._taker: Worker | None = None
         self._heard: asyncio.Queue[Heard] = asyncio.Queue()
 
     def hear(self, worker: Worker, message: proto.WorkerMessage | None) -> None:
@@ -71,6 +76,7 @@ class OfferRound:
                     stages = (policy.left_to_ask(*self._view(), self._asked) // batch).bit_length()
                     patience = now + min(answer_seconds, (deadline - now) / (stages + 1))
                 if (taker := await self._listen(min(patience, deadline))) is not None:
+                    self._taker = taker[0]
                     return taker
                 if clock() >= patience:
                     self._note_silence()
@@ -82,6 +88,13 @@ class OfferRound:
             for worker in self._asked.values():
                 if worker.asked.pop(self.job_id, None) is not None:
                     self._registry.rerank(worker)
+                    if worker is not self._taker:
+                        self._keep(worker, "no answer")
+
+    @property
+    def asked(self) -> int:
+        """How many workers were asked."""
+        return len(self._asked)
 
     def _view(self) -> tuple[tuple[Colour, ...], Ranked]:
         """Who may be asked under the rules of this moment."""
@@ -144,8 +157,13 @@ class OfferRound:
         log.warning(
             "worker passed over", extra={"worker": worker.id, "job": self.job_id, "why": why}
         )
+        self._keep(worker, why)
         worker.asked.pop(self.job_id, None)
         self._registry.rerank(worker)
+
+    def _keep(self, worker: Worker, answer: str) -> None:
+        if len(self.answers) < ANSWERS_KEPT:
+            self.answers.append({"worker": worker.id, "colour": worker.colour, "answer": answer})
 
     def _note_silence(self) -> None:
         for worker in self._pending():

@@ -20,6 +20,7 @@ from releve.gateway.operator.decide import DecisionsApi
 from releve.gateway.operator.hand_over import HandoverApi
 from releve.gateway.operator.page import Page
 from releve.gateway.operator.sse import Stream
+from releve.gateway.operator.why import Why
 from releve.gateway.server.connection import ServerConnection
 from releve.gateway.server.errors import ServerError
 from releve.gateway.server.room_service import RoomService
@@ -30,8 +31,8 @@ BODY_BYTES = 1 << 17
 
 
 class Admin:
-    """GET /state, /decisions, /jobs, /calls, /handover, /events, /metrics; PUT /decisions and
-    /workers/<id or address>/cordon; POST and DELETE /handover. docs/gateway-api.md is the
+    """GET /state, /decisions, /jobs, /calls, /why, /handover, /events, /metrics; PUT /decisions
+    and /workers/<id or address>/cordon; POST and DELETE /handover. docs/gateway-api.md is the
     contract."""
 
     def __init__(
@@ -49,6 +50,7 @@ class Admin:
         self._drain = drain
         self._handovers = handovers
         self._changed = changed
+        self._why = Why(dispatcher, upstreams, room_service)
         self._stream = Stream(dispatcher.events, self.describe)
         dispatcher.metrics.registry.register(logs.DroppedLines())
 
@@ -61,6 +63,7 @@ class Admin:
         app.router.add_put("/workers/{worker}/cordon", self.cordon_worker)
         app.router.add_get("/jobs", self.jobs)
         app.router.add_get("/calls", self.calls)
+        app.router.add_get("/why", self._why.handle)
         app.router.add_get("/events", self._stream.handle)
         app.router.add_get("/metrics", self.metrics)
         return app
@@ -70,7 +73,7 @@ class Admin:
         app = web.Application(client_max_size=0)
         app.router.add_get("/metrics", self.metrics)
         app.router.add_get("/health", self.health)
-        Page(self._dispatcher, self._drain).add_to(app)
+        Page(self._dispatcher, self._drain, self._why).add_to(app)
         return app
 
     def describe(self) -> dict[str, object]:

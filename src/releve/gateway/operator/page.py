@@ -9,12 +9,13 @@ from aiohttp import web
 
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.operator.sse import Stream
+from releve.gateway.operator.why import Why
 from releve.gateway.policy import COLOURS, Colour
 from releve.gateway.upkeep.drain import Drain
 
 SHOWN = 100
 """At most so many workers and calls are listed; the figures above them count all."""
-EVENTS_SHOWN = 20
+EVENTS_SHOWN, ROOMS_SHOWN = 20, 20
 AGAIN_SECONDS = 0.5
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
@@ -24,10 +25,11 @@ HEADERS = {
 
 
 class Page:
-    """GET / and GET /events."""
+    """GET /, /events and /why."""
 
-    def __init__(self, dispatcher: Dispatcher, drain: Drain) -> None:
+    def __init__(self, dispatcher: Dispatcher, drain: Drain, why: Why) -> None:
         self._dispatcher = dispatcher
+        self._why = why
         self._drain = drain
         self._html = resources.files(__package__).joinpath("page.html").read_text("utf-8")
         self._stream = Stream(dispatcher.events, self.describe, AGAIN_SECONDS)
@@ -36,6 +38,7 @@ class Page:
         """Serve the page there."""
         app.router.add_get("/", self._page)
         app.router.add_get("/events", self._stream.handle)
+        app.router.add_get("/why", self._why.handle_public)
 
     def describe(self) -> dict[str, object]:
         """What the page shows; bounded, however many workers there are."""
@@ -60,6 +63,11 @@ class Page:
             "colours": [
                 box(agent, colour) for agent in self._dispatcher.config.agents for colour in COLOURS
             ],
+            "decisions": [
+                self._dispatcher.rulebook.describe(agent)
+                for agent in self._dispatcher.config.agents
+            ],
+            "rooms": self._dispatcher.history.latest(ROOMS_SHOWN),
             "workers": [worker.describe() for worker in workers[:SHOWN]],
             "calls": [job.describe() for job in jobs[-SHOWN:]],
             "events": [

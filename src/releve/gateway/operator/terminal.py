@@ -95,6 +95,38 @@ def jobs(listed: list[dict[str, Any]]) -> Table:
     return table
 
 
+def why(told: dict[str, Any]) -> RenderableType:
+    """The sentences first, then what they are drawn from."""
+    lines: list[RenderableType] = []
+    for item in told["agents"]:
+        lines.append(Text(f"{item['agent']}: {item['why']}", style="bold"))
+        if item["remedy"]:
+            lines.append(Text(f"  To do: {item['remedy']}"))
+        lines.append(Text(f"  {_chances(item)}"))
+    people = ", ".join(f"{it['identity']} ({it['kind']})" for it in told["server"]["participants"])
+    asked = ", ".join(
+        f"{it['dispatch']} for {it['agent_name'] or '(no name)'}"
+        for it in told["server"]["dispatches"]
+    )
+    lines.append(Text(f"in the room: {people or 'nobody'}; dispatches: {asked or 'none'}"))
+    for entry in told["history"]:
+        facts = {k: v for k, v in entry.items() if k not in ("event", "seconds_ago")}
+        shown = " ".join(f"{name}={value}" for name, value in facts.items() if value)
+        lines.append(Text(f"{entry['seconds_ago']:8.1f} s ago  {entry['event']:10} {shown}"))
+    return Group(*lines)
+
+
+def _chances(item: dict[str, Any]) -> str:
+    """Who may get a new room of that name now, one colour after the other."""
+    parts = []
+    for colour in COLOURS:
+        crowd = item["workers"][colour]
+        counts = f"{crowd['connected']} workers, {crowd['cordoned']} cordoned, {crowd['full']} full"
+        may = "" if colour in item["colours"] else ", not for this room"
+        parts.append(f"{colour} {item['weights'][colour]} %: {counts}{may}")
+    return "; ".join(parts)
+
+
 def event(kind: str, content: dict[str, Any]) -> str:
     """An event in one line."""
     if kind == "decision":

@@ -82,6 +82,12 @@ class RoomService:
         answer = await self._ask(lambda it: it.room.list_rooms(api.ListRoomsRequest()))
         return list(answer.rooms)
 
+    async def room(self, name: str) -> models.Room | None:
+        """One room; None when it is not there."""
+        asked = api.ListRoomsRequest(names=[name])
+        answer = await self._ask(lambda it: it.room.list_rooms(asked))
+        return next((room for room in answer.rooms if room.name == name), None)
+
     async def participants(self, room: str) -> list[models.ParticipantInfo]:
         """Everybody in a room; nobody when the room is gone."""
         asked = api.ListParticipantsRequest(room=room)

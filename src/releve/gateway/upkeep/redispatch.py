@@ -252,6 +252,7 @@ class Redispatcher:
             watch.restarts = watch.restarts and watch.made
         self._dispatcher.metrics.redispatches.labels(agent).inc()
         self._dispatcher.events.publish("redispatch", agent=agent, room=room)
+        self._dispatcher.history.note(room, "redispatch", agent=agent, dispatch=watch.made)
         log.warning("room dispatched again", extra={"room": room, "agent": agent})
 
     def _somebody_may_come(self, watch: Watch) -> bool:
