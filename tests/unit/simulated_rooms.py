@@ -14,6 +14,7 @@ from livekit.protocol import agent as proto
 from livekit.protocol import models
 
 from releve.gateway.dispatch.dispatcher import Dispatcher
+from releve.gateway.policy import COLOURS
 from releve.gateway.registration_key import Key
 from releve.gateway.server.errors import ServerError
 from unit.simulated import SimulatedLoop
@@ -59,7 +60,10 @@ class Room:
         for agent in self.agents:
             if agent.listed:
                 yield models.ParticipantInfo(
-                    identity=agent.identity, kind=Kind.AGENT, attributes=agent.attributes
+                    identity=agent.identity,
+                    kind=Kind.AGENT,
+                    attributes=agent.attributes,
+                    tracks=[models.TrackInfo(type=models.TrackType.AUDIO)],
                 )
 
 
@@ -118,7 +122,7 @@ class Server:
         await self._ask()
         if (room := self.rooms_by_name.get(wanted.room)) is None:
             raise ServerError("not_found")
-        made = self.dispatch(room, wanted.metadata)
+        made = self.dispatch(room, wanted.metadata, wanted.agent_name)
         room.made_by_gateway.add(made)
         await asyncio.sleep(0.01)  # the offers may be faster than the answer
         return made
@@ -128,15 +132,26 @@ class Server:
         if room in self.rooms_by_name:
             self.delete(self.rooms_by_name[room], dispatch_id)
 
+    async def remove_participant(self, room: str, identity: str) -> None:
+        await self._ask()
+        if room in self.rooms_by_name:
+            for agent in self.rooms_by_name[room].agents[:]:
+                if agent.identity == identity and agent.listed:
+                    if agent in agent.holder.agents:
+                        agent.holder.agents.remove(agent)
+                    self.left(agent)
+
     def soon(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         once = self.dispatcher.background.once
         self.loop.call_soon(lambda: once("message", work()))
 
     # -- what it does ------------------------------------------------------------------------
 
-    def dispatch(self, room: Room, metadata: str = "") -> str:
+    def dispatch(self, room: Room, metadata: str = "", agent_name: str = "") -> str:
         key = f"AD_{next(self._numbers)}"
-        room.dispatches[key] = api.AgentDispatch(id=key, room=room.name, metadata=metadata)
+        room.dispatches[key] = api.AgentDispatch(
+            id=key, room=room.name, metadata=metadata, agent_name=agent_name
+        )
         self._launch(room, key, ROOM)
         for caller in room.callers:
             self._launch(room, key, PARTICIPANT, caller)
@@ -158,7 +173,9 @@ class Server:
         job.participant.identity = who
         self.offers[job.id] = (room, job)
         request = proto.AvailabilityRequest(job=job)
-        offer = (self.connection, Key("default", kind=kind), request)
+        name = room.dispatches[dispatch_id].agent_name
+        only = next((colour for colour in COLOURS if name == f"releve-{colour}"), None)
+        offer = (self.connection, Key("default", name, "", only, kind), request)
         self.loop.call_soon(lambda: self.dispatcher.offer(*offer))
 
     def heard(self, connection: Connection, answer: proto.AvailabilityResponse) -> None:
