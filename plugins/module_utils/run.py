@@ -1,4 +1,4 @@
-"""What beginning, flipping and ending a run means on the target. Standard library only."""
+"""What beginning, going back and ending a run means on the target. Standard library only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import lock
-from .gateway import Gateway, GatewayError, NoGateway, Refused
+from .gateway import Gateway, GatewayError, Refused
 
 
 def begin(path: Path, content: dict[str, Any], instead_of: str | None, force: bool) -> None:
@@ -26,37 +26,15 @@ def refusal(error: lock.LockHeld) -> dict[str, Any]:
     }
 
 
-def flip(gateway: Gateway, wanted: dict[str, int], by: str, check: bool) -> dict[str, Any]:
-    """Set the weights where they differ, under the next epoch.
-
-    Gives `before`, `flips` and `changed`, after a change also `at` and `ms` (see releve_weights).
-    With `check` nothing is set, and no gateway is as good as one that an earlier step starts.
-    Raises GatewayError.
-    """
-    try:
-        state = gateway.state()
-    except NoGateway:
-        if check:
-            return {"changed": True, "before": {}, "flips": 0}
-        raise
-    flipped = {
-        "changed": state["weights"] != wanted,
-        "before": state["weights"],
-        "flips": state["flips"],
-    }
-    if flipped["changed"] and not check:
-        flipped |= _moved(state, gateway.decide(by, weights=wanted))
-    return flipped
-
-
 def go_back(
     gateway: Gateway, wanted: dict[str, int], by: str, check: bool
 ) -> tuple[dict[str, Any], str | None]:
     """Set the weights whatever a rollout does meanwhile: the next epoch, without a lease, the
     colours that get weight uncordoned.
 
-    Gives what `flip` gives, and a sentence when nobody serves those colours: then the others step
-    in until somebody does. Raises GatewayError.
+    Gives `before`, `flips` and `changed`, after a change also `at` and `ms` (see releve_go_back),
+    and a sentence when nobody serves those colours: then the others step in until somebody does.
+    With `check` nothing is set. Raises GatewayError.
     """
     state, now = gateway.state(), gateway.decisions()
     to = [colour for colour, weight in wanted.items() if weight]

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 module: releve_rollback
 short_description: A whole rollback at once, under the environment's lock
 description:
-  - What releve_lock, releve_weights and releve_leave do one after the other, in one module,
+  - What releve_lock, releve_go_back and releve_leave do one after the other, in one module,
     because every further task costs as much as all of it.
   - It takes the gateway's next epoch, which supersedes a rollout that is under way, and uncordons
     blue.
@@ -38,7 +38,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 began: {description: The target's monotonic clock in seconds., returned: always, type: float}
-flip: {description: As releve_weights answers., returned: success, type: dict}
+flip: {description: As releve_go_back answers., returned: success, type: dict}
 left: {description: As releve_leave answers., returned: always, type: dict}
 holder: {description: Content of the lock that is in the way., returned: when held, type: dict}
 held_by: {description: The same as a sentence., returned: when held, type: str}

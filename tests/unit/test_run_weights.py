@@ -1,4 +1,4 @@
-"""What a run on the target decides at the gateway: a flip, and the way back."""
+"""What a run on the target decides at the gateway: the way back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import pytest
-
 from module_utils import run
-from module_utils.gateway import Gateway, Refused
+from module_utils.gateway import Gateway
 from unit.gateway_running import Running
 from unit.gateway_standin import StandInServer, registered, until
 
@@ -31,22 +29,6 @@ async def lead(gateway: Running, weights: dict[str, int]) -> None:
     body = {"by": "rollout", "epoch": 4, "weights": weights, "lease_seconds": 60}
     body |= {"otherwise": {"weights": BLUE_ALONE}}
     assert (await gateway.admin("PUT", "/decisions", body))[0] == 200
-
-
-async def test_a_flip_sets_the_weights_once(gateway: Running) -> None:
-    async with registered(gateway.workers, gateway.green):
-        looked = await on_target(gateway, run.flip, GREEN_ALONE, "run 1", True)
-        assert (looked["changed"], looked["before"]) == (True, BLUE_ALONE)
-        first = await on_target(gateway, run.flip, GREEN_ALONE, "run 1", False)
-        again = await on_target(gateway, run.flip, GREEN_ALONE, "run 2", False)
-    assert (first["changed"], first["flips"], first["ms"] > 0) == (True, 1, True)
-    assert again == {"changed": False, "before": GREEN_ALONE, "flips": 1}
-    assert (await decisions(gateway))["by"] == "run 1"
-
-
-async def test_a_flip_to_a_colour_without_a_worker_is_refused(gateway: Running) -> None:
-    with pytest.raises(Refused, match="green would get weight"):
-        await on_target(gateway, run.flip, GREEN_ALONE, "run 1", False)
 
 
 async def test_the_way_back_supersedes_a_rollout_and_uncordons_whoever_gets_weight(
