@@ -5,10 +5,14 @@
         args: { timeout: 1800 }
         progress: [docker, logs, --tail, "1", sentinels]
         fresh: [/record/sentinels.jsonl]
+        interrupted: [docker, rm, --force, sentinels]
 
 A module prints nothing before its end, and a soak may take an hour. So the command `progress` runs
 over the same connection every `releve_progress_seconds`, and its last line is printed when it has
 changed. The result is the module's.
+
+Ctrl-C ends the module, and not what it has started elsewhere, as a container. `interrupted` is the
+command that does.
 
 The files `fresh` are removed first, so that results of an earlier run are not taken for this
 one's. A task of its own would cost half a CPU second.
@@ -18,7 +22,11 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 from ansible.errors import AnsibleActionFail, AnsibleError
@@ -27,6 +35,7 @@ from ansible.utils.display import Display
 from ansible.utils.vars import merge_hash
 
 display = Display()
+ENDS = (signal.SIGINT, signal.SIGTERM)
 
 
 class ActionModule(ActionBase):
@@ -41,6 +50,7 @@ class ActionModule(ActionBase):
                 "args": {"type": "dict", "default": {}},
                 "progress": {"type": "list", "elements": "str", "required": True},
                 "fresh": {"type": "list", "elements": "str", "default": []},
+                "interrupted": {"type": "list", "elements": "str", "default": []},
             }
         )
         if args["fresh"]:
@@ -48,7 +58,35 @@ class ActionModule(ActionBase):
             removed = self._low_level_execute_command(remove)
             if removed["rc"] != 0:
                 raise AnsibleActionFail(str(removed["stderr"]).strip())
-        return self.watched(args["module"], args["args"], args["progress"], "", task_vars)
+        with self._ended_by(args["interrupted"]):
+            return self.watched(args["module"], args["args"], args["progress"], "", task_vars)
+
+    @contextmanager
+    def _ended_by(self, command: list[str]) -> Iterator[None]:
+        """Have the command run before this worker ends, which Ctrl-C reaches by SIGINT and Ansible
+        then by SIGTERM."""
+        if not command:
+            yield
+            return
+        before = {number: signal.getsignal(number) for number in ENDS}
+
+        def end(signum: int, frame: FrameType | None) -> None:
+            for number in ENDS:
+                signal.signal(number, signal.SIG_IGN)
+            try:
+                self._low_level_execute_command(f"{shlex.join(command)} >/dev/null 2>&1")
+            finally:
+                ansible = before[signum]
+                if callable(ansible):
+                    ansible(signum, frame)
+
+        for number in ENDS:
+            signal.signal(number, end)
+        try:
+            yield
+        finally:
+            for number, ansible in before.items():
+                signal.signal(number, ansible)
 
     def watched(
         self,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,6 +87,50 @@ def test_the_console_says_how_far_backup_restore_and_probe_are(tmp_path: Path) -
     assert "nothing of ours" not in said
     assert said.count("    7 calls held\n") == 1
     assert "6 calls held" not in said
+
+
+# The module says that it runs, and then waits for longer than anybody does.
+INTERRUPTED = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - releve_watched:
+        module: ansible.builtin.command
+        args: {argv: [sh, -c, "touch {{ playbook_dir }}/began; exec sleep 600"]}
+        progress: ["true"]
+        interrupted: [touch, "{{ playbook_dir }}/ended"]
+"""
+
+
+def test_what_a_module_has_started_elsewhere_ends_with_a_run_that_is_interrupted(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "play.yml").write_text(INTERRUPTED)
+    run = subprocess.Popen(
+        [
+            Path(sys.executable).parent / "ansible-playbook",
+            *("--inventory=localhost,", "--connection=local", tmp_path / "play.yml"),
+            f"--extra-vars=ansible_python_interpreter={sys.executable}",
+        ],
+        env=os.environ
+        | {
+            "ANSIBLE_ACTION_PLUGINS": str(ROOT / "plugins/action"),
+            "ANSIBLE_CALLBACK_PLUGINS": str(ROOT / "plugins/callback"),
+            "ANSIBLE_CALLBACKS_ENABLED": "releve_run",
+        },
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "began").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    said, _ = run.communicate(timeout=120)
+    assert run.returncode != 0
+    assert (tmp_path / "ended").exists(), said
 
 
 def test_a_stream_says_how_much_of_it_is_saved(site: Site) -> None:

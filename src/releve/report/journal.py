@@ -207,14 +207,13 @@ def last_line(
     else:
         step = (cause.step if cause else None) or (journal.steps[-1] if journal.steps else None)
         interrupted = ended.reason == "interrupted"
+        # The first step is the preflight, which changes nothing.
+        begun = verb == "migrate" and step is not None and not step.title.startswith("(1/")
         task = f"{cause.task}: " if cause and not interrupted else ""
         line = f"FAILED {step.title + ' ' if step else ''}· {task}{ended.reason}"
         if interrupted:
-            undo = f", {back} goes back" if verb == "migrate" else ""
-            next_step = f"the same command goes on{undo}"
+            next_step = f"the same command goes on{f', {back} goes back' if begun else ''}"
         else:
-            # The first step is the preflight, which changes nothing.
-            begun = verb == "migrate" and step is not None and not step.title.startswith("(1/")
             next_step = next_step or (back if begun else mended)
     if report_error is not None:
         line = f"{line} · THE REPORT IS NOT WHOLE: {report_error}"
