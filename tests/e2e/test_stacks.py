@@ -75,12 +75,28 @@ class Project:
         _until(registered, self.agents)
 
     def remove(self) -> None:
+        # What an adoption on the host's network leaves for as long as blue runs.
+        for rule in kept():
+            subprocess.run(rule, check=True)
         engine = docker.from_env()
         for one in engine.containers.list(all=True, filters={"label": f"releve.stack={self.name}"}):
             one.remove(force=True)
         self.compose("down", "--volumes", "--timeout", "1")
         for place in (f"/var/lib/releve/{self.name}", f"/var/lib/releve-backup/{self.name}"):
             subprocess.run(["rm", "-rf", place], check=True)
+
+
+def kept() -> list[list[str]]:
+    """Commands that remove the rules of that name from the host's network."""
+    found = []
+    for tool in ("iptables", "ip6tables"):
+        listed = subprocess.run(
+            [tool, "-t", "nat", "-S", "OUTPUT"], capture_output=True, text=True, check=True
+        ).stdout
+        for line in listed.splitlines():
+            if "releve-keeps-translation" in line:
+                found.append([tool, "-t", "nat", "-D", *line.split()[1:]])
+    return found
 
 
 Up = Callable[..., Project]
@@ -119,14 +135,15 @@ def release(**changed: Any) -> dict[str, Any]:
     return found
 
 
-def livekit(port: int, address: str = "127.0.0.1") -> dict[str, Any]:
-    rtc = {
+def livekit(port: int, address: str = "127.0.0.1", *interfaces: str) -> dict[str, Any]:
+    """Settings of a server that is reached at `address`, which one of the interfaces has."""
+    rtc: dict[str, Any] = {
         "tcp_port": free_port(),
         "udp_port": free_port(),
         "use_external_ip": False,
         "node_ip": address,
         "use_ice_lite": True,
-    }
+    } | ({"interfaces": {"includes": [*interfaces]}} if interfaces else {})
     return {"port": port, "keys": {KEYS.api_key: KEYS.secret}, "rtc": rtc}
 
 
@@ -184,7 +201,7 @@ def elsewhere(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """A server on this host that is no container, by wss; its URL and whom to trust."""
     bridge = docker.from_env().networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
     behind, port = free_port(), free_port()
-    (tmp_path / "livekit.yaml").write_text(yaml.safe_dump(livekit(behind, bridge)))
+    (tmp_path / "livekit.yaml").write_text(yaml.safe_dump(livekit(behind, bridge, "docker0")))
     cert, key = write_certificate(tmp_path, "voice.example")
     cert.chmod(0o644)
     started: list[harness.Process] = []
