@@ -168,9 +168,13 @@ async def test_the_new_agent_comes_by_its_dark_name_with_the_rooms_metadata_and_
 
 
 async def test_should_the_new_one_die_later_the_rooms_own_dispatch_is_made_again(
-    gateway: Running, server: StandInServer, house: dict[str, StandInWorker]
+    gateway: Running,
+    server: StandInServer,
+    house: dict[str, StandInWorker],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Under the dark name nobody would come once that colour is cordoned."""
+    monkeypatch.setattr(ends, "SETTLE_SECONDS", 0.0)  # it is not looked at any more
     await moved(gateway)
     (new,) = agents(server)
     server.dispatched = None
