@@ -10,6 +10,7 @@ Top floor first. Arrows go one way: a line imports only what stands beneath it.
     probe       synthetic calls that measure what a caller hears
     upgrade     v0 agent code rewritten for the v1 framework
     run_owner   whose run it is, and whether that process is gone
+    server_config  LiveKit Server's configuration, merged and checked
     settings    the playbooks' settings: the page, and misspelt names
     unix_http   HTTP over a unix socket
     browser     a headless Chromium
