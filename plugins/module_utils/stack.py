@@ -210,6 +210,21 @@ class Stack:
                 return agent
         return self._machine.agent_of(container.attrs["State"]["Pid"])
 
+    def containers(self) -> tuple[Any, Any]:
+        """The server and the first of blue, as the engine has them. Raises StackError."""
+        if self._server_container is None:
+            raise StackError("the server is no service of this stack, so it is not set up here")
+        return self._server_container, next(iter(self._of_service("blue")), None)
+
+    def direct(self) -> bool:
+        """Whether a worker of blue is connected to the server itself. Raises StackError."""
+        server, blue = self.containers()
+        mine = self._worker(blue) if blue is not None else None
+        if mine is None or self._machine.behind_gateway(mine):
+            return False
+        end = self._machine.end(mine)
+        return isinstance(end, int) and self._machine.processes[end].container == server.id
+
     def _agent(self, container: Any, network: str) -> dict[str, Any] | None:
         found = self._describe(container, network)
         if found is None:

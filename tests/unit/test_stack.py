@@ -307,3 +307,14 @@ def test_keys_come_from_the_env_file_that_the_program_reads(host: Host) -> None:
 def test_an_agent_without_both_keys_has_none(host: Host, env: list[str]) -> None:
     running(host, env=env)
     assert stack(host).keys() is None
+
+
+def test_a_worker_that_is_connected_to_the_server_is_told(host: Host) -> None:
+    running(host)
+    assert stack(host).direct()
+
+
+def test_a_worker_without_a_connection_is_not_direct(host: Host) -> None:
+    server(host)
+    worker(host)
+    assert not stack(host).direct()
