@@ -10,8 +10,10 @@ from typing import Any
 
 from ansible.plugins.loader import action_loader
 
+from releve.report.command import next_command
 from releve.report.keep import keep
 
+PLAYBOOKS = Path(__file__).resolve().parents[2] / "playbooks"
 Lock = action_loader.get("releve_lock", class_only=True)
 
 
@@ -54,4 +56,9 @@ class ActionModule(Lock):
             "releve_run_dir": str(run_dir),
             "releve_end_monotonic": left["monotonic"],
         }
+        if result.get("image_gone"):
+            further = "-e part=images -e snapshot=<a backup from before it was finalized>"
+            restore = next_command(PLAYBOOKS / "restore.yml", further=further)
+            again = next_command(PLAYBOOKS / "rollback.yml")
+            result["ansible_facts"]["releve_next"] = f"{restore}, then {again}"
         return result

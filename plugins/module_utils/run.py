@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,35 @@ def go_back(
     if answer["weights"] != now["weights"]:
         flipped |= _moved(state, answer)
     return flipped, failure
+
+
+def admit(gateway: Gateway, from_: str, to: str, by: str, check: bool) -> bool:
+    """A dark colour may be called by its dark name, and stands in for nobody: `from_` does where
+    it would have. Whether that is a change. Raises GatewayError."""
+    now = gateway.decisions()
+    fallback = sorted({from_ if colour == to else colour for colour in now["fallback"]})
+    if not now["cordons"][to] and fallback == sorted(now["fallback"]):
+        return False
+    if not check:
+        gateway.decide(by, cordons={to: False}, fallback=fallback, why=f"{to} is brought in")
+    return True
+
+
+def direction(path: Path) -> tuple[str, str]:
+    """From which colour to which the last rollout went; before any, as a migration goes.
+
+    Raises GatewayError for a file that says something else.
+    """
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        return str(said["from"]), str(said["to"])
+    except FileNotFoundError:
+        return "blue", "green"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GatewayError(
+            f"{path} does not say from which colour to which the last rollout went ({error}). "
+            'Write {"from": "blue", "to": "green"} with the right ones into it, then run again'
+        ) from error
 
 
 def _moved(state: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:

@@ -46,16 +46,27 @@ class Stack:
     def read(self) -> dict[str, Any]:
         """Server, colours and gateway as they are now; None for what does not exist.
 
-        `blues` are all containers of blue, `blue` the first. Raises StackError when the project's
-        server is missing or not alone, or when a worker of blue's key cannot be moved with it.
+        `blues` are all containers of blue, `blue` the first: Compose's, and after they were
+        finalized those of Relève, like green's. `ours` are the names of Relève's own, by colour.
+        Raises StackError when the project's server is missing or not alone, when there are two
+        kinds of blue, or when a worker of blue's key cannot be moved with it.
         """
         server = self._server_container
+        ours = {colour: self._ours(colour) for colour in ("blue", "green")}
         blues = self._blues()
+        if blues and (beside := [one for one in ours["blue"] if one.attrs["State"]["Running"]]):
+            raise StackError(
+                f"{blues[0].name} runs beside {beside[0].name}, which took its place: Compose has "
+                "started a second agent. Remove the one that is not to serve, and see "
+                "docs/operations.md, Finalize"
+            )
+        blues = blues or ours["blue"]
         blue = blues[0] if blues else None
-        network = self._network(server, blues)
-        known = self._known_server(server, blues)
+        network = self._network(server, blues or ours["green"])
+        known = self._known_server(server, blues or ours["green"])
         of = server or blue  # whose labels tell how Compose was called
-        described = [self._agent(one, network) or {} for one in blues]
+        described = [self._agent(one, network) for one in blues]
+        greens = [self._agent(one, network) for one in ours["green"]]
         return {
             "network": network,
             "extra_hosts": _extra_hosts(blue, network),
@@ -66,8 +77,9 @@ class Stack:
             "server": self._server(server, network, known),
             "blue": described[0] if described else None,
             "blues": described,
-            "green": self._agent(next(iter(self._ours("green")), None), network),
-            "greens": [one.name for one in self._ours("green")],
+            "green": greens[0] if greens else None,
+            "greens": greens,
+            "ours": {colour: [one.name for one in all_of] for colour, all_of in ours.items()},
             "gateway": self._describe(next(iter(self._ours("gateway")), None), network),
             "sentinels": self._describe(next(iter(self._ours("sentinels")), None), network),
         }
@@ -242,6 +254,7 @@ class Stack:
         return found | {
             "seen": {"address": seen.address, "port": seen.port} if seen else None,
             "adopted": bool(agent and self._machine.behind_gateway(agent)),
+            "by_compose": SERVICE in container.labels,
             "packages": packages if "livekit-agents" in packages else None,
             "not_live": not_live(agent, certificate=True) if agent else None,
             "tls_host": read.tls_host if read else None,

@@ -36,6 +36,10 @@ options:
   shares:
     description: Shares of a processor, where they are to be others than the definition's.
     type: int
+  may_be_same:
+    description: A release that differs in nothing from the one in service is no mistake.
+    type: bool
+    default: false
   only_look:
     description:
       - Answer as in check mode; but a hardened container of an image that was not built here is
@@ -74,6 +78,7 @@ differences:
 lines: {description: The same as lines of text., returned: success, type: list}
 notes: {description: Sentences about what to know before., returned: success, type: list}
 differs: {description: Whether it is to be made or changed., returned: success, type: bool}
+same: {description: Whether it is in service already., returned: success, type: bool}
 replaces: {description: Whether one of that name is replaced., returned: success, type: bool}
 image: {description: C(id) and C(digests) of its image., returned: success, type: dict}
 """
@@ -104,6 +109,7 @@ def main() -> None:
             "gateway_url": {"type": "str", "required": True},
             "hardened_user": {"type": "str"},
             "shares": {"type": "int"},
+            "may_be_same": {"type": "bool", "default": False},
             "only_look": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
@@ -120,6 +126,8 @@ def main() -> None:
         looked = Engine(client, NotFound).look(
             asked["source"], asked["image"] or None, release, place, check=module.check_mode
         )
+        if not asked["may_be_same"]:
+            looked.refuse_same()
         container = Container(client, asked["name"], NotFound)
         look = module.check_mode or asked["only_look"]
         outcome = container.ensure(looked.definition, asked["shares"], looked.files, look)
@@ -135,6 +143,7 @@ def main() -> None:
         changed=outcome.changed and not asked["only_look"],
         differs=outcome.changed,
         replaces=outcome.replaces,
+        same=looked.same,
         definition=told(looked.settings),
         differences=as_evidence(looked.found),
         lines=[str(one) for one in looked.found],

@@ -72,9 +72,10 @@ def main() -> None:
 
 def _told_by_the_gateway(found: dict[str, Any], state: dict[str, Any]) -> None:
     """What it knows better: whose worker is registered, and what a server elsewhere says."""
-    for blue in found["blues"]:
-        own = None if found["network"] == HOST else blue["address"]
-        blue["adopted"] |= own is not None and bool(workers(state, "blue", own))
+    for colour in ("blue", "green"):
+        for agent in found[f"{colour}s"]:
+            own = None if found["network"] == HOST else agent["address"]
+            agent["adopted"] |= own is not None and bool(workers(state, colour, own))
     server = found["server"]
     if server["version"] is None:
         server["version"] = version_in(state["upstreams"][0]["server"])

@@ -267,7 +267,7 @@ def test_what_cannot_be_brought_in_is_refused_and_nothing_is_made(
     owner.start()
     image = release.pop("image", "new")
     with pytest.raises(ReleaseError, match=said):
-        owner.look(image, **release)
+        owner.look(image, **release).refuse_same()
     assert len(owner.client.containers.list(all=True, filters={"name": owner.name})) == 1
 
 

@@ -446,6 +446,14 @@ def test_ctrl_c_names_no_way_back_where_nothing_was_moved(stage: Stage) -> None:
     assert done.last == "FAILED (2/3) ADOPT · interrupted. Next: the same command goes on"
 
 
+def test_ctrl_c_in_a_migrations_preflight_names_no_way_back(stage: Stage) -> None:
+    waits = START.rstrip("\n") + "\n    - name: wait\n      ansible.builtin.command: sleep 30\n"
+    done = interrupted(
+        stage, "- meta: noop", lambda line: line.startswith("TASK [wait]"), start=waits
+    )
+    assert done.last == "FAILED (1/3) PREFLIGHT · interrupted. Next: the same command goes on"
+
+
 def test_ctrl_c_that_ansible_loses_still_ends_the_run(stage: Stage) -> None:
     (stage.home / "filter_plugins").mkdir()
     (stage.home / "filter_plugins" / "lose.py").write_text(LOSE)

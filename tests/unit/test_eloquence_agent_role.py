@@ -68,7 +68,7 @@ def run(folder: Path, **extra: Any) -> tuple[list[tuple[str, Any]], str]:
 
 def now(blues: int, greens: list[str], network: str = "mine_default") -> dict[str, Any]:
     blue = {"id": "b", "packages": {}}
-    return {"network": network, "blue": blue, "blues": [blue] * blues, "greens": greens}
+    return {"network": network, "blue": blue, "blues": [blue] * blues, "ours": {"green": greens}}
 
 
 @pytest.mark.parametrize(

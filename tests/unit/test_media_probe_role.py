@@ -46,6 +46,8 @@ PLAY = """
     releve_keys: /state/keys
     releve_user: 10001
     agent_name: ""
+    releve_from: blue
+    releve_to: green
     agent_kinds: {blue: echo, green: echo}
     probe_caller: {}
     probe_budget: {}

@@ -1,13 +1,16 @@
-"""What a run on the target decides at the gateway: the way back."""
+"""What a run on the target decides at the gateway: who is admitted, and the way back."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
+
 from module_utils import run
-from module_utils.gateway import Gateway
+from module_utils.gateway import Gateway, GatewayError
 from unit.gateway_running import Running
 from unit.gateway_standin import StandInServer, registered, until
 
@@ -86,3 +89,31 @@ async def test_the_way_back_to_a_colour_without_a_worker_says_so_and_leaves_no_r
             await until(lambda: blue.rooms == ["after"])
         _, failure = await on_target(gateway, run.go_back, BLUE_ALONE, "rollback 2", False)
         assert failure is not None
+
+
+async def test_a_dark_release_may_be_called_and_stands_in_for_nobody(gateway: Running) -> None:
+    async with registered(gateway.workers, gateway.green):
+        await gateway.weights(100)
+        await gateway.cordon("blue")
+        args = ("green", "blue", "deploy 1")
+        assert await on_target(gateway, run.admit, *args, True) is True
+        assert (await decisions(gateway))["cordons"]["blue"] is True
+        assert await on_target(gateway, run.admit, *args, False) is True
+        now = await decisions(gateway)
+        assert (now["cordons"]["blue"], now["fallback"]) == (False, ["green"])
+        assert now["weights"] == GREEN_ALONE
+        assert await on_target(gateway, run.admit, *args, False) is False
+
+
+async def test_in_a_first_migration_there_is_nothing_to_admit(gateway: Running) -> None:
+    assert await on_target(gateway, run.admit, "blue", "green", "migrate 1", False) is False
+
+
+def test_a_rollback_goes_to_where_the_last_rollout_came_from(tmp_path: Path) -> None:
+    path = tmp_path / "direction.json"
+    assert run.direction(path) == ("blue", "green")
+    path.write_text('{"from": "green", "to": "blue"}')
+    assert run.direction(path) == ("green", "blue")
+    path.write_text("[]")
+    with pytest.raises(GatewayError, match="does not say from which colour to which"):
+        run.direction(path)

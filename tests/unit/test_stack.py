@@ -111,6 +111,22 @@ def test_relèves_own_containers_are_found_even_when_they_do_not_run(host: Host)
     assert read["gateway"]["labels"] == {"releve.stack": "shop", "releve.colour": "gateway"}
 
 
+def test_once_composes_agent_is_gone_blue_is_whoever_stands_in_its_place(host: Host) -> None:
+    at = server(host)
+    ours_blue = worker(host, 300, "e", "shop-agent-blue", labels=ours("blue"))
+    host.connection(ours_blue, "172.18.0.101:40000", "172.18.0.97:7880", at)
+    blue = stack(host).read()["blue"]
+    assert (blue["name"], blue["by_compose"]) == ("shop-agent-blue", False)
+
+
+def test_a_second_agent_that_compose_has_started_is_refused(host: Host) -> None:
+    running(host)
+    assert stack(host).read()["blue"]["by_compose"] is True
+    host.container("e", "shop-agent-blue", labels=ours("blue"))
+    with pytest.raises(StackError, match="shop_agent runs beside shop-agent-blue"):
+        stack(host).read()
+
+
 def test_two_servers_of_one_service_are_refused_by_name(host: Host) -> None:
     running(host)
     host.container("e", "shop_livekit_2", labels=compose("livekit"))

@@ -36,6 +36,9 @@ PLAY = """
     releve_socket: /run/admin.sock
     releve_run_id: run-1
     rollout_name: mine-rollout
+    releve_verb: migrate
+    releve_from: blue
+    releve_to: green
     releve_weights_found: {blue: 100, green: 0}
   tasks:
     - include_tasks: UNDO
@@ -135,3 +138,19 @@ def test_no_gateway_yet_is_no_failure_and_one_that_does_not_answer_is(
 ) -> None:
     done = undo(tmp_path, answers={"releve_go_back": answer, "releve_gateway_info": NO_GATEWAY})
     assert done.code == code, done.output
+
+
+def test_a_deployment_goes_back_to_whichever_colour_it_came_from(tmp_path: Path) -> None:
+    done = undo(
+        tmp_path,
+        releve_verb="deploy",
+        releve_from="green",
+        releve_to="blue",
+        stack_adopted=True,
+        releve_weights_found={"blue": 0, "green": 100},
+        answers={"releve_go_back": BACK, "releve_gateway_info": EMPTY},
+    )
+    assert done.code == 0, done.output
+    assert done.of("releve_go_back")[0]["weights"] == {"blue": 0, "green": 100}
+    assert done.removed == {"mine-rollout", "mine-agent-blue"}
+    assert "playbooks/deploy.yml" in done.output

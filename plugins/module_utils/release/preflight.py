@@ -15,13 +15,23 @@ from .wanted import Release, ReleaseError
 @dataclass(frozen=True)
 class Looked:
     """A release on one engine: its definition and `settings`, what differs, sentences for people;
-    `files` is what the container is given before its start."""
+    `files` is what the container is given before its start; `same` says that it differs in nothing
+    from the one in service."""
 
     definition: Definition
     settings: dict[str, str]
     found: list[Difference]
     notes: list[str]
     files: bytes | None
+    same: bool
+
+    def refuse_same(self) -> None:
+        """Raises ReleaseError for a release that is in service already."""
+        if self.same:
+            raise ReleaseError(
+                "the release differs in nothing from what is in service; set `release` to an image "
+                "or to what is to be another"
+            )
 
 
 class Engine:
@@ -59,11 +69,6 @@ class Engine:
         nothing = define(attrs, theirs, theirs, Release(), place)
         before, unchanged = _settings(attrs, theirs), _settings(nothing.shown(), theirs)
         after = _settings(definition.shown(), chosen)
-        if unchanged == after:
-            raise ReleaseError(
-                "the release differs in nothing from what is in service; set `release` to an image "
-                "or to what is to be another"
-            )
         notes = self._notes(current, definition)
         notes += [f"{one} yet; unless a step of the run makes it, put it there" for one in absent]
         if place.user:
@@ -71,7 +76,7 @@ class Engine:
             broken = hardened.breaks(attrs, changed, mounted, place.user)
             notes += [f"hardened, it could break: {one}" for one in broken]
         found = differences(before, unchanged, after)
-        return Looked(definition, after, found, notes, files)
+        return Looked(definition, after, found, notes, files, same=unchanged == after)
 
     def _container(self, source: str) -> Any:
         try:

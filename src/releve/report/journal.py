@@ -208,7 +208,8 @@ def last_line(
         step = (cause.step if cause else None) or (journal.steps[-1] if journal.steps else None)
         interrupted = ended.reason == "interrupted"
         # The first step is the preflight, which changes nothing.
-        begun = verb == "migrate" and step is not None and not step.title.startswith("(1/")
+        moves = verb in ("migrate", "deploy")
+        begun = moves and step is not None and not step.title.startswith("(1/")
         task = f"{cause.task}: " if cause and not interrupted else ""
         line = f"FAILED {step.title + ' ' if step else ''}· {task}{ended.reason}"
         if interrupted:

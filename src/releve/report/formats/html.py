@@ -72,13 +72,15 @@ def render(report: Report, evidence: Evidence) -> str:
 
 
 def _rtt_rows(probes: list[Probe]) -> list[RttRow]:
-    """Probes with round trips; blue follows the green that was compared with it."""
+    """Probes with round trips; each is followed by the colour that it was compared with."""
     rows = []
     for probe in probes:
         name, floor = probe.name, probe.floor_rtt_ms
         rows.append(RttRow(name, probe.colour, _rtts(probe.calls), probe.rtt_ms, floor))
         if (beside := probe.compared) is not None:
-            rows.append(RttRow(name, "blue", _rtts(beside.calls), beside.rtt_ms, None))
+            rows.append(
+                RttRow(name, words.other(probe.colour), _rtts(beside.calls), beside.rtt_ms, None)
+            )
     return [row for row in rows if row.rtts_ms]
 
 

@@ -121,7 +121,8 @@ def _verdict(probe: Probe) -> Text:
     if not probe.passed:
         return Text(f"FAILED: {probe.reason or ''}", style="red")
     if probe.compared is not None and probe.compared.slower_ms is not None:
-        return Text(f"passed, {probe.compared.slower_ms:+.0f} ms against blue")
+        than = words.other(probe.colour)
+        return Text(f"passed, {probe.compared.slower_ms:+.0f} ms against {than}")
     return Text("passed")
 
 

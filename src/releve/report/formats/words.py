@@ -125,7 +125,7 @@ def details(probe: Probe) -> list[str]:
         if memory.mb_per_min is not None:
             said[-1] += f", {_moves(memory.mb_per_min, 'MB/min')}"
     if probe.compared is not None:
-        said.append(slower(probe.compared))
+        said.append(slower(probe.compared, other(probe.colour)))
     if probe.load is not None:
         said += _load(probe.load)
     said += [f"{how}: {found}" for how, found in (probe.network or {}).items()]
@@ -134,12 +134,17 @@ def details(probe: Probe) -> list[str]:
     return said
 
 
-def slower(compared: Compared) -> str:
-    """The difference from blue: `+12 ms against blue (+4 to +19 ms)`."""
+def other(colour: str | None) -> str:
+    """The colour that a probe was compared with."""
+    return "green" if colour == "blue" else "blue"
+
+
+def slower(compared: Compared, than: str) -> str:
+    """The difference from the other colour: `+12 ms against blue (+4 to +19 ms)`."""
     if compared.slower_ms is None or compared.low_ms is None or compared.high_ms is None:
-        return "not enough data to compare with blue"
+        return f"not enough data to compare with {than}"
     interval = f"({compared.low_ms:+.0f} to {compared.high_ms:+.0f} ms)"
-    return f"{compared.slower_ms:+.0f} ms against blue {interval}"
+    return f"{compared.slower_ms:+.0f} ms against {than} {interval}"
 
 
 def figure(value: float | None, unit: str = "") -> str:
