@@ -60,7 +60,8 @@ _FACTS = {
     "releve_next",
     "releve_end_monotonic",
 }
-_REPORT_SECONDS, _REFUSED = 60, 2  # the exit code is that of a host that failed
+_REPORT_SECONDS, _PATIENCE_SECONDS = 60, 5
+_REFUSED = 2  # the exit code is that of a host that failed
 
 
 def ancestors(task: Task) -> Iterator[tuple[Block, str]]:
@@ -152,7 +153,10 @@ class CallbackModule(CallbackBase):
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         """Note a Ctrl-C, which Ansible tells no callback, and leave the rest to Ansible."""
+        # It may wait for ever for a worker that ended with a lock: then it is interrupted again.
         self._interrupted = True
+        signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, _PATIENCE_SECONDS, _PATIENCE_SECONDS)
         if callable(self._ansible_handler):
             self._ansible_handler(number, frame)
 
@@ -205,6 +209,7 @@ class CallbackModule(CallbackBase):
 
     def _end(self, failed: bool) -> None:
         """Write the run's end and its report, and compose the last line."""
+        signal.setitimer(signal.ITIMER_REAL, 0)
         journal, facts, now = self._journal, self._facts, time.monotonic()
         assert journal is not None
         ended = journals.end(

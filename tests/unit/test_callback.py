@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -387,6 +388,19 @@ INTERRUPTED = (
     "Next: the same command goes on, ansible-playbook rollback.yml goes back"
 )
 
+# Killed like this, a worker leaves Ansible waiting for the queue's lock, for good.
+HOLD = """
+import time
+from ansible.executor.process import worker
+from ansible.plugins.action import ActionBase
+
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        worker.current_worker._final_q._wlock.acquire()
+        (open("holds", "w")).close()
+        time.sleep(60)
+"""
+
 # Names are templated in Ansible's own process; what is raised in a destructor is only printed.
 LOSE = """
 import os, signal
@@ -452,6 +466,21 @@ def test_ctrl_c_in_a_migrations_preflight_names_no_way_back(stage: Stage) -> Non
         stage, "- meta: noop", lambda line: line.startswith("TASK [wait]"), start=waits
     )
     assert done.last == "FAILED (1/3) PREFLIGHT · interrupted. Next: the same command goes on"
+
+
+def test_ctrl_c_ends_a_run_in_which_ansible_hangs(stage: Stage) -> None:
+    (stage.home / "action_plugins").mkdir()
+    (stage.home / "action_plugins" / "hold.py").write_text(HOLD)
+
+    def holds(line: str) -> bool:
+        while line.startswith("TASK [hold]") and not (stage.home / "holds").exists():
+            time.sleep(0.05)
+        return line.startswith("TASK [hold]")
+
+    done = interrupted(stage, "- name: hold\n  hold:", holds)
+    assert done.code == 99
+    assert done.last == INTERRUPTED
+    assert done.report()["run"]["reason"] == "interrupted"
 
 
 def test_ctrl_c_that_ansible_loses_still_ends_the_run(stage: Stage) -> None:

@@ -32,9 +32,8 @@ class ActionModule(ActionBase):
 PLAY = """
 - hosts: localhost
   gather_facts: false
+  vars_files: DEFAULTS
   vars:
-    stack: mine
-    releve_socket: /s
     eloquence_agent_image_id: ""
     stack_weights: {blue: 100, green: 0}
     stack_gateway: {state: {}}
@@ -49,11 +48,12 @@ def run(folder: Path, **extra: Any) -> tuple[list[tuple[str, Any]], str]:
     (folder / "action").mkdir()
     for name in ("releve_release", "releve_gateway_info"):
         (folder / "action" / f"{name}.py").write_text(ACTION)
-    (folder / "play.yml").write_text(PLAY)
+    defaults = str(ROOT / "roles/stack/defaults/main.yml")
+    (folder / "play.yml").write_text(PLAY.replace("DEFAULTS", defaults))
     (folder / "seen").touch()
     done = played(
         folder,
-        f"--extra-vars={json.dumps(extra)}",
+        f"--extra-vars={json.dumps({'stack': 'mine', 'releve_socket': '/s'} | extra)}",
         ANSIBLE_ACTION_PLUGINS=str(folder / "action"),
         ANSIBLE_ROLES_PATH=str(ROOT / "roles"),
     )

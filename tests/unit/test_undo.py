@@ -6,6 +6,7 @@ The tasks are the repository's; what reaches an engine or a gateway is replaced.
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,11 @@ def undo(folder: Path, **facts: object) -> Undone:
     moment.write_text("[]")
     (folder / "play.yml").write_text(PLAY.replace("UNDO", str(ROOT / "playbooks/tasks/undo.yml")))
     (folder / "seen").touch()
+    first = f"mine-agent-{facts.get('releve_to', 'green')}"
+    engine = folder / "bin/docker"
+    engine.parent.mkdir()
+    engine.write_text(f"#!/bin/sh\ntest $1 != ps || printf '%s\\n' {first} {first}-2\n")
+    engine.chmod(0o755)
     given = {"stack_adopted": True, "migration_needed": True} | facts
     done = played(
         folder,
@@ -90,6 +96,7 @@ def undo(folder: Path, **facts: object) -> Undone:
         ANSIBLE_ACTION_PLUGINS=str(actions),
         ANSIBLE_COLLECTIONS_PATH=str(folder / "collections"),
         ANSIBLE_ROLES_PATH=str(folder / "roles"),
+        PATH=f"{engine.parent}:{os.environ['PATH']}",
     )
     seen = [json.loads(line) for line in (folder / "seen").read_text().splitlines()]
     return Undone(
@@ -104,7 +111,7 @@ def test_a_run_that_failed_goes_back_to_the_weights_it_found(tmp_path: Path) -> 
     assert done.code == 0, done.output
     (asked,) = done.of("releve_go_back")
     assert (asked["weights"], asked["by"]) == ({"blue": 100, "green": 0}, "run-1")
-    assert done.removed == {"mine-rollout", "mine-agent-green"}
+    assert done.removed == {"mine-rollout", "mine-agent-green", "mine-agent-green-2"}
     assert "NEXT new rooms go where they went before (blue 100, green 0); mend it" in done.output
 
 
@@ -152,5 +159,5 @@ def test_a_deployment_goes_back_to_whichever_colour_it_came_from(tmp_path: Path)
     )
     assert done.code == 0, done.output
     assert done.of("releve_go_back")[0]["weights"] == {"blue": 0, "green": 100}
-    assert done.removed == {"mine-rollout", "mine-agent-blue"}
+    assert done.removed == {"mine-rollout", "mine-agent-blue", "mine-agent-blue-2"}
     assert "playbooks/deploy.yml" in done.output
