@@ -279,7 +279,7 @@ def test_a_program_of_another_name_behind_a_proxy(
                 if one.route
             }
             assert through == {agents[0].pid: [], agents[1].pid: [proxy.pid]}
-            assert "is a worker under the key of process" in "\n".join(obstacles(stack, None))
+            assert "is a worker under the key of" in "\n".join(obstacles(stack, None))
         finally:
             for each in (*agents, proxy):
                 each.stop()

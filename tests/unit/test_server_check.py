@@ -80,7 +80,9 @@ async def test_where_nobody_answers_server_url_is_to_be_set() -> None:
 
 
 async def test_a_name_that_is_not_known_where_the_agent_is_is_told() -> None:
-    with pytest.raises(ServerError, match="the name livekit.invalid is not known where the agent"):
+    with pytest.raises(
+        ServerError, match=r"the name livekit\.invalid is not known where the agent"
+    ):
         await server_check.check(Server("ws://livekit.invalid:7880", KEYS))
 
 
