@@ -1,5 +1,4 @@
-"""The role eloquence_agent: how many containers of a release there are, and which are never
-removed.
+"""The role eloquence_agent: how many containers a release has, and which are never removed.
 
 The role is the repository's; only the modules that ask engine and gateway are replaced.
 """
