@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from livekit.protocol import agent as proto
 
 from releve.gateway import policy
-from releve.gateway.config import GatewayConfig
+from releve.gateway.config import AgentKey, GatewayConfig
 from releve.gateway.decisions.model import Decisions
 from releve.gateway.dispatch.dispatcher import ASSIGNMENT_SECONDS, Dispatcher
 from releve.gateway.dispatch.worker import Worker
@@ -54,7 +54,10 @@ class Peer:
         self.assigned: list[str] = []
         self.gone = False
         register = proto.RegisterWorkerRequest()
-        self.worker = Worker(f"W{number}", "default", colour, self, register, "10.0.0.1")
+        cap = dispatcher.config.agents["default"].calls_per_worker
+        self.worker = Worker(
+            f"W{number}", "default", colour, self, register, "10.0.0.1", most_calls=cap
+        )
 
     async def send(self, message: Any) -> None:
         kind = message.WhichOneof("message")
@@ -104,11 +107,13 @@ class Server:
 
 
 class TheGateway(RuleBasedStateMachine):
+    config = CONFIG
+
     def __init__(self) -> None:
         super().__init__()
         self.loop = SimulatedLoop()
         asyncio.set_event_loop(self.loop)
-        self.dispatcher = Dispatcher(CONFIG, RING, Decisions({"default": Rules()}))
+        self.dispatcher = Dispatcher(self.config, RING, Decisions({"default": Rules()}))
         self.steady: dict[str, set[Peer]] = {}  # open offer: willing and eligible all along
         self.server = Server(self.loop, self.steady)
         self.lost: list[str] = []  # rooms that the gateway knows to have been left alone
@@ -378,5 +383,60 @@ def test_forty_that_stay_silent_do_not_hide_the_one_that_would_come() -> None:
         world.teardown()
 
 
+class TheGatewayWithCaps(TheGateway):
+    """Whoever finds no place waits for half a second: the rest holds as before."""
+
+    config = CONFIG.model_copy(
+        update={"agents": {"default": AgentKey(calls=5, calls_per_worker=2, queue_seconds=0.5)}}
+    )
+
+    def eligible(self, job_id: str) -> set[Peer]:
+        """Nobody is for sure: a place may be taken between two looks."""
+        return set()
+
+    @rule(first=st.integers(0, 9), count=st.integers(2, 9))
+    def a_burst_comes(self, first: int, count: int) -> None:
+        for number in range(count):
+            self.the_server_offers((first + number) % 10, PUBLIC)
+
+    @invariant()
+    def nobody_has_a_call_too_many(self) -> None:
+        for peer in self.all:
+            given = set(peer.assigned) - self.over
+            assert len(peer.worker.jobs) <= 2
+            assert len(given & self.dispatcher.registry.live.keys()) <= 2
+        live = self.dispatcher.registry.live.values()
+        assert len({job.room for job in live}) <= self.dispatcher.places.calls("default") <= 5
+
+    @invariant()
+    def the_calls_are_those_of_the_jobs_that_are_not_over(self) -> None:
+        registry = self.dispatcher.registry
+        left = [job for job in registry.jobs.values() if job.state not in ("ended", "lost")]
+        assert set(registry.calls["default"]) == {job.room for job in left}
+
+    def teardown(self) -> None:
+        try:
+            self.time_passes(CONFIG.offer_seconds + 1)
+            full = self.dispatcher.places.full("default")
+            free = [
+                peer
+                for peer in self.peers
+                if not (peer.gone or peer.worker.full or peer.worker.cordoned)
+                and len(peer.worker.jobs) < 2
+            ]
+            if free and not full and set(self.decided.cordoned) == set():
+                for peer in free:
+                    peer.willing = True
+                self.enforce(replace(self.decided, fallback=frozenset(COLOURS)))
+                self.the_server_offers(99, PUBLIC)
+                job_id = f"J{len(self.rooms) - 1}"
+                self.time_passes(CONFIG.offer_seconds)
+                assert self.server.said[job_id] == [True], "a place was left, and nobody got it"
+        finally:
+            super().teardown()
+
+
 TestTheGateway = TheGateway.TestCase
+TestTheGatewayWithCaps = TheGatewayWithCaps.TestCase
+TestTheGatewayWithCaps.settings = settings(max_examples=1000, stateful_step_count=30, deadline=None)
 TestTheGateway.settings = settings(max_examples=1000, stateful_step_count=30, deadline=None)

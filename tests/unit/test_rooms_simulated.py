@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from livekit.protocol import agent as proto
 
+from releve.gateway.config import AgentKey
 from releve.gateway.decisions.model import Decisions
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.dispatch.worker import Worker
@@ -44,13 +45,16 @@ from unit.test_dispatch_simulated import CONFIG
 
 some_colour = st.sampled_from(COLOURS)
 pick = st.integers(0, 1000)
+RESTARTING = CONFIG.model_copy(
+    update={"agents": {"default": AgentKey(restart="on_failure", restarts=100)}}
+)
 
 
 class Gateway:
     """One gateway; a successor has the decisions and the name of the one before it."""
 
     def __init__(self, server: Server, decisions: Decisions, folder: Path, take_over: bool) -> None:
-        self.dispatcher = Dispatcher(CONFIG, RING, decisions, "GW_simulated")
+        self.dispatcher = Dispatcher(RESTARTING, RING, decisions, "GW_simulated")
         room_service = cast(RoomService, server)
         self.drain = Drain(self.dispatcher, room_service)
         self.open_rooms = OpenRooms(folder / "state")
@@ -98,10 +102,15 @@ class Process:
     def says_goodbye(self, agent: Agent) -> None:
         self.agents.remove(agent)
         self.world.server.left(agent)
+        self.tells_the_end(agent, failed=False)
+
+    def tells_the_end(self, agent: Agent, failed: bool) -> None:
         if self.worker is not None and self.reports:
             message = proto.WorkerMessage()
             message.update_job.job_id = agent.job.id
-            message.update_job.status = proto.JobStatus.JS_SUCCESS
+            message.update_job.status = (
+                proto.JobStatus.JS_FAILED if failed else proto.JobStatus.JS_SUCCESS
+            )
             jobs, worker = self.world.gateway.dispatcher.jobs, self.worker
             self.world.server.soon(lambda: jobs.update(worker, message))
 
@@ -225,6 +234,26 @@ class World(RuleBasedStateMachine):
         room, agent = self.in_calls[which % len(self.in_calls)]
         room.must_have_an_agent = False
         agent.holder.says_goodbye(agent)
+
+    @precondition(lambda self: self.in_calls)
+    @rule(which=pick)
+    def a_job_fails(self, which: int) -> None:
+        """Its process is dead and the worker lives; the server lists the agent for a while."""
+        room, agent = self.in_calls[which % len(self.in_calls)]
+        process = agent.holder
+        process.agents.remove(agent)
+        known = process.worker is not None and agent.job.id in process.worker.jobs
+        if agent.job.type == ROOM:
+            room.must_have_an_agent = (
+                known
+                and process.reports
+                and bool(room.callers)
+                and not agent.told_to_go
+                and agent.job.dispatch_id in room.dispatches
+            )
+        self.server.dies(agent)
+        process.tells_the_end(agent, failed=True)
+        self.passes(0.1)
 
     @precondition(lambda self: self.processes)
     @rule(which=pick, seconds=st.sampled_from([0.0, 0.5, 5.0, 70.0]))

@@ -146,6 +146,8 @@ class Dispatcher:
             taken, full = None, str(cap)
         finally:
             self._open.remove(job_id)
+        if taken is None and asking.asked:
+            self.places.wake(key.agent)
         job = None
         if taken is None:
             answer, colour, outcome = _rejection(job_id), "none", "full" if full else "rejected"

@@ -19,6 +19,8 @@ from releve.gateway.dispatch.worker import Worker
 from releve.gateway.policy import Colour
 
 LOOK_SECONDS = 0.1
+SHORTEST_SECONDS = 0.001
+"""Timers may be early by the clock's resolution: what is left then is not waited for."""
 
 
 class Places:
@@ -72,13 +74,12 @@ class Places:
             rooms[room] -= 1
             if not rooms[room]:
                 del rooms[room]
-                self._wake(agent)
 
     async def changed(self, agent: str, until: float) -> bool:
         """Wait until a place may be free; False when it is later than `until` by the loop's
         clock."""
         loop = asyncio.get_running_loop()
-        if loop.time() >= until:
+        if loop.time() > until - SHORTEST_SECONDS:
             return False
         turn: asyncio.Future[None] = loop.create_future()
         self._waiting[agent].append(turn)
@@ -90,14 +91,15 @@ class Places:
         return True
 
     def _free(self, agent: str) -> None:
-        self._wake(agent)
+        self.wake(agent)
         limits = self._agents.get(agent)
         if limits is not None and (limits.calls, limits.calls_per_worker) != (None, None):
             for tell in self.freed:
                 tell()
 
-    def _wake(self, agent: str) -> None:
-        """Everybody who waits looks again, in the order in which they came."""
+    def wake(self, agent: str) -> None:
+        """Everybody who waits looks again, in the order in which they came. Not for a look that
+        asked nobody: those who wait would wake each other without an end."""
         waiting, self._waiting[agent] = self._waiting[agent], deque()
         for turn in waiting:
             if not turn.done():
