@@ -127,6 +127,7 @@ async def test_who_takes_all_weight_from_a_colour_ends_its_list(serve: Serve) ->
             weights={"blue": 100, "green": 0}, lists={"green": ["lesson"]}
         )
         assert answer["lists"]["green"] == ["lesson"]
+        assert (await gateway.weights(0))[1]["lists"]["green"] == []  # a rollback at weight 0
 
 
 async def test_a_lease_that_runs_out_leaves_no_list_for_a_colour_without_weight(

@@ -123,7 +123,7 @@ def list_(
     socket: Socket = SOCKET,
 ) -> None:
     """These rooms and callers go to that colour first, whatever the weights; without names, none
-    do. The list ends when the colour loses all its weight."""
+    do. The list ends when somebody gives the colour weight 0."""
     answer = _do(_decide(Client(socket), agent, {"lists": {colour: names or []}}))
     listed = ", ".join(answer["lists"][colour]) or "nobody"
     typer.echo(f"{answer['agent']}: first to {colour}: {listed}")

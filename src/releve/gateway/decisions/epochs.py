@@ -92,12 +92,12 @@ def decide(now: Decision, change: Change, serving: Collection[Colour], at: Momen
 
 
 def _listed(now: Rules, change: Change) -> dict[str, Colour]:
-    """Lists that the change does not name stay, but not that of a colour that loses all its weight:
-    who takes weight away wants nobody there."""
+    """Lists that the change does not name stay, but not that of a colour to which it gives weight
+    0: a rollback says just that, whatever the weight was, and wants nobody there."""
     lists: dict[Colour, Collection[str]] = {
         colour: [name for name, other in now.listed.items() if other == colour]
         for colour in COLOURS
-        if change.weights is None or change.weights[colour] or not now.weights[colour]
+        if change.weights is None or change.weights[colour]
     }
     lists |= change.lists
     named = set().union(*change.lists.values())
