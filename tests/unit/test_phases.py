@@ -192,6 +192,20 @@ def test_a_migration_without_its_backup_skips_nothing_else(tree: Tree) -> None:
     assert whole.ran ^ done.ran == {"backup", "rollout_ready"}
 
 
+def test_a_deployment_is_a_migration_that_adopts_nobody(tree: Tree) -> None:
+    migrated = tree.play("migrate.yml", "--extra-vars={migration_needed: true}")
+    (tree.home / "ran").rename(tree.home / "migrated")
+    done = tree.play("deploy.yml", "--extra-vars={migration_needed: true, releve_verb: deploy}")
+    assert (migrated.code, done.code) == (0, 0)
+    assert migrated.ran ^ done.ran == {"adopt", "media_probe-sentinels_moment"}
+
+
+def test_a_release_that_is_in_service_already_is_left_alone(tree: Tree) -> None:
+    done = tree.play("deploy.yml", "--extra-vars={migration_needed: false, releve_verb: deploy}")
+    assert done.code == 0, done.output
+    assert done.ran == {"stack-open", "preflight", "livekit_server", "dispatch_gateway", "close"}
+
+
 @pytest.mark.parametrize(
     ("playbook", "phase", "part"),
     [
