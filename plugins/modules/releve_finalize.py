@@ -21,11 +21,6 @@ options:
   compose: {description: The Compose command., type: list, elements: str, required: true}
   project_dir: {description: The project's folder., type: path, required: true}
   compose_files: {description: The project's files., type: list, elements: str, required: true}
-  changed_files:
-    description: Compose files with what Relève has changed in services of the project.
-    type: list
-    elements: path
-    default: []
 attributes:
   check_mode: {support: full, description: Tells in C(plan) what would be done.}
 author: [Relève]
@@ -74,7 +69,6 @@ def main() -> None:
             "compose": {"type": "list", "elements": "str", "required": True},
             "project_dir": {"type": "path", "required": True},
             "compose_files": {"type": "list", "elements": "str", "required": True},
-            "changed_files": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,
     )
@@ -93,7 +87,6 @@ def main() -> None:
             Path(asked["kept"]),
             asked["keep_days"],
             compose.project(asked["project_dir"], asked["compose_files"], asked["compose"]),
-            tuple(map(Path, asked["changed_files"])),
         )
         steps = Removal(client, gateway, old, NotFound).steps()
         for step in steps:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from module_utils import override
 from module_utils.finalize import compose
 from module_utils.finalize.compose import ComposeError, Project
 
@@ -49,29 +50,33 @@ def test_an_override_gives_the_service_no_container_and_a_second_run_writes_noth
 ) -> None:
     project, run = of(home), Compose()
     assert compose.starts(project, "agent", run)
-    text = compose.wanted(project, "agent", [], run)
+    text = compose.wanted(project, "agent", run)
     assert text is not None
     compose.write(project, text, "agent", run)
     assert not compose.starts(project, "agent", run)
-    assert compose.wanted(project, "agent", [], run) is None
+    assert compose.wanted(project, "agent", run) is None
     written = home / "compose.override.yml"
-    assert "To have the service again: remove this file." in written.read_text()
+    assert written.read_text().startswith("# Written by Relève (docs/operations.md)")
     assert (home / "compose.yml").read_text() == yaml.safe_dump(AGENT)
     assert {path.name for path in home.iterdir()} == {"compose.yml", "compose.override.yml"}
     written.unlink()
     assert compose.starts(project, "agent", run)
 
 
-def test_what_was_changed_in_other_services_is_the_users_own_from_then_on(home: Path) -> None:
-    changed = home / "livekit-changed"
-    changed.write_text(yaml.safe_dump({"services": {"livekit": {"image": "l:1.9"}}}))
-    text = compose.wanted(of(home), "agent", [changed, home / "none"], Compose())
-    assert yaml.safe_load(text or "")["services"]["livekit"] == {"image": "l:1.9"}
+def test_a_server_that_was_pinned_in_the_override_stays_pinned(home: Path) -> None:
+    pinned = {"image": "l:1.9", "command": ["--keys", "$HOME"]}
+    theirs = home / "compose.override.yml"
+    theirs.write_text(override.text({"livekit": pinned}, home / "compose.yml"))
+    project = of(home, str(home / "compose.yml"), str(theirs))
+    text = compose.wanted(project, "agent", Compose())
+    assert text is not None
+    compose.write(project, text, "agent", Compose())
+    assert override.services(theirs) == {"livekit": pinned, "agent": {"deploy": {"replicas": 0}}}
 
 
 def test_a_service_with_a_scale_gets_a_scale(home: Path) -> None:
     run = Compose(agent={"image": "a", "scale": 1})
-    text = compose.wanted(of(home), "agent", [], run)
+    text = compose.wanted(of(home), "agent", run)
     assert yaml.safe_load(text or "")["services"] == {"agent": {"scale": 0}}
 
 
@@ -82,8 +87,8 @@ def test_a_service_with_a_scale_gets_a_scale(home: Path) -> None:
 def test_a_service_that_its_owner_has_put_aside_is_left_as_it_is(
     home: Path, service: dict[str, Any]
 ) -> None:
-    assert compose.wanted(of(home), "agent", [], Compose(agent=service)) is None
-    assert compose.wanted(of(home), "gone", [], Compose()) is None
+    assert compose.wanted(of(home), "agent", Compose(agent=service)) is None
+    assert compose.wanted(of(home), "gone", Compose()) is None
 
 
 def test_an_override_of_the_users_is_not_touched_and_the_lines_are_said(home: Path) -> None:
@@ -92,14 +97,14 @@ def test_an_override_of_the_users_is_not_touched_and_the_lines_are_said(home: Pa
     with pytest.raises(
         ComposeError, match=r"(?s)compose.override.yml, which is yours.*replicas: 0"
     ):
-        compose.wanted(of(home), "agent", [], Compose())
+        compose.wanted(of(home), "agent", Compose())
 
 
 def test_files_that_compose_does_not_find_by_itself_are_their_owners_to_change(home: Path) -> None:
     (home / "prod.yml").write_text(yaml.safe_dump(AGENT))
     two = of(home, str(home / "compose.yml"), str(home / "prod.yml"))
     with pytest.raises(ComposeError, match=r"(?s)Add to .*/prod.yml, then run again:.*replicas: 0"):
-        compose.wanted(two, "agent", [], Compose())
+        compose.wanted(two, "agent", Compose())
     with_its_override = of(home, str(home / "compose.yml"), str(home / "compose.override.yml"))
     assert with_its_override.plain
 

@@ -17,11 +17,8 @@ from typing import Any
 
 import yaml
 
-MARK = "# Written by Relève"
-TEXT = """{mark} (playbooks/finalize.yml). The agent of this stack is a container of Relève's, so
-# that `docker compose up` must not start another one. To have the service again: remove this file.
-{body}"""
-BASES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
+from .. import override
+
 Run = Callable[[Sequence[str], str], str]
 
 
@@ -40,7 +37,11 @@ class Project:
     @property
     def plain(self) -> bool:
         """Whether Compose finds the file by itself, and so an override beside it."""
-        return len(self.files) == 1 and self.main.name in BASES and self.main.parent == self.folder
+        return (
+            len(self.files) == 1
+            and self.main.name in override.BASES
+            and self.main.parent == self.folder
+        )
 
     @property
     def main(self) -> Path:
@@ -49,8 +50,9 @@ class Project:
 
     @property
     def override(self) -> Path:
-        """The override file that Compose reads by itself."""
-        return self.main.with_name(f"{self.main.stem}.override{self.main.suffix}")
+        """The override file that Compose reads by itself: the one there is, or the one to write."""
+        there = override.there(self.main.parent)
+        return (there or [self.main.with_name(f"{self.main.stem}.override{self.main.suffix}")])[0]
 
     @property
     def argv(self) -> list[str]:
@@ -84,7 +86,16 @@ def project(folder: str, files: Sequence[str], command: Sequence[str]) -> Projec
 
 def starts(of: Project, service: str, execute: Run = run) -> bool:
     """Whether `docker compose up` starts a container of the service. Raises ComposeError."""
-    read = yaml.safe_load(execute([*of.argv, "config"], str(of.folder))) or {}
+    return _starts(_config(of, execute), service)
+
+
+def _config(of: Project, execute: Run) -> dict[str, Any]:
+    """The project as Compose reads it, with all its files."""
+    return yaml.safe_load(execute([*of.argv, "config"], str(of.folder))) or {}
+
+
+def _starts(read: dict[str, Any], service: str) -> bool:
+    """Whether `docker compose up` starts a container of the service."""
     found: dict[str, Any] | None = (read.get("services") or {}).get(service)
     if found is None or found.get("profiles"):
         return False
@@ -92,35 +103,36 @@ def starts(of: Project, service: str, execute: Run = run) -> bool:
     return found.get("scale") != 0 and deploy.get("replicas") != 0
 
 
-def wanted(of: Project, service: str, changed: Sequence[Path], execute: Run = run) -> str | None:
+def wanted(of: Project, service: str, execute: Run = run) -> str | None:
     """The text of the override file, None where nothing has to be written.
 
-    `changed` are files of what Relève has changed in other services meanwhile, which then is so
-    for the user's own `up`, too. Raises ComposeError where the owner has to write the lines.
+    Other services that Relève has changed stay in it. Raises ComposeError where the owner has to
+    write the lines.
     """
-    services = _changed(changed)
-    if not starts(of, service, execute) and not (services and of.plain):
+    read = _config(of, execute)
+    if not _starts(read, service):
         return None
-    body = _body(of, service, services, execute)
+    theirs = read["services"][service]
+    none = {"scale": 0} if "scale" in theirs else {"deploy": {"replicas": 0}}
+    lines = yaml.safe_dump({"services": {service: none}}, sort_keys=False)
     if not of.plain:
         raise ComposeError(
             f"`docker compose up` in {of.folder} would start a second agent, and Compose reads no "
-            f"override file there by itself. Add to {of.files[-1]}, then run again:\n{body}"
+            f"override file there by itself. Add to {of.files[-1]}, then run again:\n{lines}"
         )
     there = of.override
-    before = there.read_text(encoding="utf-8") if there.exists() else None
-    if before is not None and not before.startswith(MARK):
+    if there.exists() and not override.is_ours(there):
         raise ComposeError(
             f"`docker compose up` in {of.folder} would start a second agent. Add to {there}, which "
-            f"is yours, then run again:\n{body}"
+            f"is yours, then run again:\n{lines}"
         )
-    text = TEXT.format(mark=MARK, body=body)
-    return None if text == before else text
+    return override.text(override.services(there) | {service: none}, of.main)
 
 
 def write(of: Project, text: str, service: str, execute: Run = run) -> None:
     """Have the override file, and see that Compose obeys it. Raises ComposeError."""
     there = of.override
+    before = there.read_text(encoding="utf-8") if there.exists() else None
     new = there.with_name(f".{there.name}.new")
     new.write_text(text, encoding="utf-8")
     owner = of.main.stat()
@@ -128,23 +140,11 @@ def write(of: Project, text: str, service: str, execute: Run = run) -> None:
     new.chmod(owner.st_mode & 0o777)
     new.replace(there)
     if starts(of, service, execute):
-        there.unlink()
+        if before is None:
+            there.unlink()
+        else:
+            there.write_text(before, encoding="utf-8")
         raise ComposeError(
             f"with {there} `docker compose up` would start the service {service} all the same; it "
-            f"was removed again. Remove the service from {of.main}, then run again"
+            f"is as it was before. Remove the service from {of.main}, then run again"
         )
-
-
-def _body(of: Project, service: str, services: dict[str, Any], execute: Run) -> str:
-    read = yaml.safe_load(execute([*of.argv, "config"], str(of.folder))) or {}
-    theirs = (read.get("services") or {}).get(service) or {}
-    none = {"scale": 0} if "scale" in theirs else {"deploy": {"replicas": 0}}
-    return str(yaml.safe_dump({"services": services | {service: none}}, sort_keys=False))
-
-
-def _changed(files: Sequence[Path]) -> dict[str, Any]:
-    services: dict[str, Any] = {}
-    for path in files:
-        if path.exists():
-            services |= yaml.safe_load(path.read_text(encoding="utf-8"))["services"]
-    return services

@@ -32,8 +32,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Old:
-    """The release to remove: its stack, colour, and where what is kept of it goes. `changed` are
-    files with what Relève has changed in the user's services."""
+    """The release to remove: its stack, colour, and where what is kept of it goes."""
 
     stack: str
     service: str
@@ -42,7 +41,6 @@ class Old:
     folder: Path
     days: float
     project: compose.Project
-    changed: tuple[Path, ...] = ()
 
 
 class Removal:
@@ -97,7 +95,7 @@ class Removal:
 
     def _compose(self) -> list[Step]:
         of, service = self._old.project, self._old.service
-        text = compose.wanted(of, service, self._old.changed)
+        text = compose.wanted(of, service)
         if text is None:
             return []
         what = f"write {of.override}: `docker compose up` starts no container of {service}"

@@ -7,20 +7,16 @@ COMPOSE_FILE in the project's .env names.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .. import override
 from .place import KEYS, KEYS_INSIDE, OURS, OWN, Place, ServerError, as_label, variables
 
-MARK = "# Made by Relève"
-HEAD = f"{MARK} (role livekit_server): the server's image and configuration, pinned.\n"
 DIGEST = "releve.server.digest"
-BASES = ("docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
-OVERRIDES = tuple(name.replace(".y", ".override.y") for name in BASES)
 NAMED = "compose.releve.yml"  # where the project names its files by COMPOSE_FILE
 HEALTH_SECONDS = 10
 
@@ -54,8 +50,15 @@ def pinned(image: Mapping[str, Any], name: str, tag: str) -> str:
     return (same or digests or [tag])[0]
 
 
-def document(wish: Wish, attrs: Mapping[str, Any], place: Place | None, project: Path) -> str:
-    """The whole file, for the inspected container of the service."""
+def document(
+    wish: Wish,
+    attrs: Mapping[str, Any],
+    place: Place | None,
+    project: Path,
+    others: Mapping[str, Any],
+) -> str:
+    """The whole file, for the inspected container of the service, beside `others` that are in it
+    already."""
     body: dict[str, Any] = {"image": wish.image, "labels": {DIGEST: wish.digest}}
     if wish.config is not None and place is not None:
         body["labels"][OWN] = as_label(place, project)
@@ -79,25 +82,14 @@ def document(wish: Wish, attrs: Mapping[str, Any], place: Place | None, project:
             "timeout": "3s",
             "retries": 3,
         }
-    whole = _version(attrs, project) | {"services": {wish.service: body}}
-    # JSON is YAML; in Compose a dollar begins a variable.
-    return HEAD + json.dumps(whole, indent=2, ensure_ascii=False).replace("$", "$$") + "\n"
+    files = files_of(attrs, project)
+    return override.text({**others, wish.service: body}, (files or [project])[0])
 
 
 def files_of(attrs: Mapping[str, Any], project: Path) -> list[Path]:
     """The compose files that the running container was made from."""
     label = attrs["Config"]["Labels"].get("com.docker.compose.project.config_files", "")
     return [project / one for one in label.split(",") if one]
-
-
-def _version(attrs: Mapping[str, Any], project: Path) -> dict[str, str]:
-    """As the project's first file says: Compose 1 refuses files of different versions."""
-    for file in files_of(attrs, project)[:1]:
-        if file.exists():
-            found = re.search(r"""^version:\s*["']?([\d.]+)""", file.read_text(), re.MULTILINE)
-            if found:
-                return {"version": found[1]}
-    return {}
 
 
 def changes(
@@ -109,7 +101,7 @@ def changes(
     """
     path, env = _where(files_of(attrs, project), project)
     wanted: dict[Path, str | None] = {
-        path: document(wish, attrs, place, project),
+        path: document(wish, attrs, place, project, override.services(path)),
         project / OURS: wish.config,
         project / KEYS: wish.keys,
     }
@@ -133,12 +125,14 @@ def _where(files: Sequence[Path], project: Path) -> tuple[Path, str | None]:
             return project / NAMED, None
         line = f"COMPOSE_FILE={':'.join([*listed, NAMED])}"
         return project / NAMED, text[: named.start()] + line + text[named.end() :]
-    there = [project / name for name in OVERRIDES if (project / name).exists()]
-    ours = [one for one in there if one.read_text(encoding="utf-8").startswith(MARK)]
+    there = override.there(project)
+    ours = [one for one in there if override.is_ours(one)]
     others = [one for one in files if one not in ours]
-    plain = len(others) <= 1 and all(one.parent == project and one.name in BASES for one in others)
+    plain = len(others) <= 1 and all(
+        one.parent == project and one.name in override.BASES for one in others
+    )
     if plain and there == ours:
-        return (ours or [project / OVERRIDES[0]])[0], None
+        return (ours or [project / override.NAMES[0]])[0], None
     theirs = dict.fromkeys(one for one in [*others, *there] if one not in ours)
     names = ":".join(_short(one, project) for one in theirs)
     raise ServerError(
