@@ -18,7 +18,6 @@ options:
   server_service: {description: Its LiveKit service., type: str, default: livekit}
   agent_service: {description: Its agent service., type: str, default: agent}
   socket: {description: The gateway's admin socket., type: path, required: true}
-  folder: {description: Root's own folder on the target., type: path, required: true}
   image: {description: Image wanted, by id or reference., type: str, required: true}
   tag: {description: Its exact tag, where it has no digest., type: str, required: true}
   config: {description: The inventory's configuration., type: dict, default: {}}
@@ -54,7 +53,6 @@ EXAMPLES = r"""
   releve_server:
     stack: eloquence
     socket: /var/lib/releve/eloquence/run/admin.sock
-    folder: /var/lib/releve/eloquence
     image: livekit/livekit-server:v1.9.0
     tag: livekit/livekit-server:v1.9.0
     config: {rtc: {use_ice_lite: true}}
@@ -89,7 +87,6 @@ def main() -> None:
             "server_service": {"type": "str", "default": "livekit"},
             "agent_service": {"type": "str", "default": "agent"},
             "socket": {"type": "path", "required": True},
-            "folder": {"type": "path", "required": True},
             "image": {"type": "str", "required": True},
             "tag": {"type": "str", "required": True},
             "config": {"type": "dict", "default": {}},
@@ -118,7 +115,7 @@ def main() -> None:
     gateway = Gateway(asked["socket"])
     service = Service(client, stack, lambda: registered(stack(), gateway), NotFound)
     try:
-        module.exit_json(invocation=printed, **_step(service, asked, module.check_mode))
+        module.exit_json(invocation=printed, **_step(service, module))
     except (ServerError, StackError) as error:
         module.fail_json(msg=str(error), invocation=printed)
     except (DockerException, OSError) as error:
@@ -126,7 +123,8 @@ def main() -> None:
         module.fail_json(msg=f"the server cannot be looked at: {said}", invocation=printed)
 
 
-def _step(service: Service, params: dict[str, Any], check: bool) -> dict[str, Any]:
+def _step(service: Service, module: AnsibleModule) -> dict[str, Any]:
+    params = module.params
     asked = Asked(
         image=params["image"],
         tag=params["tag"],
@@ -138,11 +136,11 @@ def _step(service: Service, params: dict[str, Any], check: bool) -> dict[str, An
     if params["step"] == "look":
         return service.look(asked, params["keys_file"])
     if params["step"] == "try":
-        folder = Path(params["folder"])
+        folder = Path(module.tmpdir)  # Relève's own may not be there before the first run
         return service.tried(asked, params["alone"], params["stack"], folder)
     found = service.plan(asked)
     changed = params["apply"] and bool(found["differs"])
-    if changed and not check:
+    if changed and not module.check_mode:
         compose = [*params["compose"], "--project-name", params["stack"]]
         compose += [f"--env-file={one}" for one in params["env_files"]]
         service.replace(asked, compose, params["seconds"])

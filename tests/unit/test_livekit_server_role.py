@@ -15,7 +15,7 @@ ROLES = Path(__file__).parents[2] / "roles"
 MODULE = """#!/usr/bin/python
 import json
 from ansible.module_utils.basic import AnsibleModule
-names = ("stack", "server_service", "agent_service", "socket", "folder", "image", "tag")
+names = ("stack", "server_service", "agent_service", "socket", "image", "tag")
 names += ("keys_file",)
 spec = {name: {"no_log": False} for name in names}
 spec |= {name: {"type": "raw"} for name in ("config", "limits", "compose", "env_files")}
@@ -31,7 +31,6 @@ GIVEN = {
     "agent_service": "agent",
     "server_port": 7880,
     "releve_socket": "/s",
-    "releve_dir": "/d",
     "stack_now": {"env_files": [], "server": {"image_id": "sha256:1", "version": "v1.9.0"}},
     "stack_server_known": True,
     "stack_restarts": False,

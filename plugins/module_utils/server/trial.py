@@ -27,7 +27,7 @@ class Trial:
     """On one engine, through a `docker.DockerClient`; `not_found` is raised for what is absent."""
 
     def __init__(self, client: Any, stack: str, folder: Path, not_found: type[Exception]) -> None:
-        """`folder` is root's own: configurations stand there while they are tried."""
+        """`folder` is only root's: configurations stand there while they are tried."""
         self._client = client
         self._stack = stack
         self._name = stack + SUFFIX
