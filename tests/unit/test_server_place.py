@@ -112,7 +112,7 @@ def test_the_file_says_what_the_service_is(tmp_path: Path) -> None:
     attrs = server(tmp_path, "--a$b", env=("LIVEKIT_KEYS=k: s",))
     limits = {"memory": "2g", "cpus": 2, "nofile": 65536}
     wish = Wish("livekit", DIGEST, "port: 7880\n", "k: s\n", limits, ["CMD", "wget"])
-    service = body(document(wish, attrs, place_of(attrs, tmp_path), tmp_path))["services"]
+    service = body(document(wish, attrs, place_of(attrs, tmp_path, {}), tmp_path))["services"]
     assert service["livekit"] == {
         "image": DIGEST,
         "labels": {"releve.server.digest": wish.digest, OWN: ""},
@@ -129,7 +129,7 @@ def test_the_file_says_what_the_service_is(tmp_path: Path) -> None:
 def test_compose_1_meets_files_of_one_version(tmp_path: Path) -> None:
     (tmp_path / "docker-compose.yml").write_text('version: "3.8"\nservices: {}\n')
     attrs = server(tmp_path)
-    assert body(document(Wish("a", DIGEST), attrs, None, tmp_path))["version"] == "3.8"
+    assert body(document(Wish("a", DIGEST), attrs, None, tmp_path, {}))["version"] == "3.8"
 
 
 def wanted(project: Path, **how: Any) -> dict[str, str | None]:
