@@ -18,7 +18,7 @@ from livekit import api
 from livekit.protocol import agent as proto
 
 from integration import harness
-from integration.gateway_process import Gateway, until
+from integration.gateway_process import Gateway, call, until
 from releve.gateway.server import connection
 from unit.gateway_standin import StandInWorker, registered
 
@@ -102,3 +102,28 @@ async def test_a_room_that_opens_between_two_gateways_has_its_agent_from_the_sec
     await until("the room's job", lambda: second.rooms == [room])
     assert first.rooms == []
     assert await asyncio.to_thread(old.wait, 10) == 0
+
+
+async def test_the_gateway_says_why_nobody_comes_and_why_somebody_does(house: House) -> None:
+    await house.gateway.ready(workers=0)
+
+    async def why(room: str) -> str:
+        (told,) = (await house.gateway.ask("GET", f"/why?room={room}"))["agents"]
+        return f"{told['why']} {told['remedy']}"
+
+    alone = await house.room()
+    async with call(house.server, alone):
+        said = await why(alone)
+        assert "no worker could be asked" in said
+        assert "no worker of blue is connected" in said
+        assert "start a worker of blue" in said
+    worker = await house.worker()
+    served = await house.room()
+    await until("the room's job", lambda: worker.rooms == [served])
+    async with call(house.server, served):
+        assert f"An agent is on its way: blue, worker {worker.id}" in await why(served)
+    async with call(house.server, f"plain-{served}"):
+        said = await why(f"plain-{served}")  # the server's own dispatch has no name
+        assert "The room asks for an agent without a name, and this gateway serves no such" in said
+        assert f"Dispatch agent_name '{NAME}'" in said
+    assert "letter by letter" in await why(f"no-{served}")

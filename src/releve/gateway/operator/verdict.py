@@ -160,9 +160,8 @@ def _nobody_asked(case: Case, told: Told) -> Verdict:
             f"Dispatch {_name(case.agent_name, '')}, or name that agent in the gateway's settings.",
         )
     return Verdict(
-        "Nobody asked for an agent: LiveKit Server has no dispatch in the room. It makes one by "
-        "itself only for a new room, only for an agent without a name, and only while such a "
-        "worker is registered.",
+        "Nobody asks for an agent: LiveKit Server has no dispatch in the room. It makes one by "
+        "itself for a new room whose token or CreateRoom names no agents.",
         _again(case),
     )
 
@@ -177,7 +176,8 @@ def _again(case: Case) -> str:
 
 
 def _name(agent_name: str, deployment: str) -> str:
-    return f"agent_name {agent_name!r}" + (f", deployment {deployment!r}" if deployment else "")
+    name = f"agent_name {agent_name!r}" if agent_name else "an agent without a name"
+    return name + (f", deployment {deployment!r}" if deployment else "")
 
 
 def _offered(case: Case, offer: Entry) -> Verdict:
