@@ -112,7 +112,7 @@ def test_the_file_says_what_the_service_is(tmp_path: Path) -> None:
     attrs = server(tmp_path, "--a$b", env=("LIVEKIT_KEYS=k: s",))
     limits = {"memory": "2g", "cpus": 2, "nofile": 65536}
     wish = Wish("livekit", DIGEST, "port: 7880\n", "k: s\n", limits, ["CMD", "wget"])
-    service = body(document(wish, attrs, place_of(attrs, tmp_path, {}), tmp_path))["services"]
+    service = body(document(wish, attrs, place_of(attrs, tmp_path), tmp_path, {}))["services"]
     assert service["livekit"] == {
         "image": DIGEST,
         "labels": {"releve.server.digest": wish.digest, OWN: ""},
