@@ -105,4 +105,3 @@ def test_a_release_is_migrated_finalized_deployed_and_rolled_back(stage: Stage) 
     done(stage.play("rollback.yml"))
     assert stage.weights() == GREEN_ALONE
     assert f"{STACK}-agent-green" in names(stage)
-    done(stage.play("playbooks/probe.yml", media_probe_colours=["green"], **SHORT))
