@@ -110,9 +110,8 @@ class Asking:
 
     def _token(self, room: str) -> str:
         keys = self._ring.current
-        grants = api.VideoGrants(
-            room_join=True, room=room, hidden=True, can_publish=False, can_subscribe=False
-        )
+        # It subscribes to nothing; without the permission the server sends it no data either.
+        grants = api.VideoGrants(room_join=True, room=room, hidden=True, can_publish=False)
         return (
             api.AccessToken(keys.api_key, keys.secret)
             .with_identity(f"releve-handover-{secrets.token_hex(4)}")
