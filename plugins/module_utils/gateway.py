@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+HANDOVER_LOOK_SECONDS = 0.2
+
 
 class GatewayError(Exception):
     """The gateway did not do what was asked; the message says why and what to do."""
@@ -105,6 +107,28 @@ class Gateway(UnixApi):
         content: dict[str, Any] = self.request("PUT", "/decisions", body)
         content["round_trip_ms"] = round((time.monotonic() - began) * 1000, 3)
         return content
+
+    def hand_over(self, by: str, away: float = 60.0, **parts: Any) -> dict[str, Any]:
+        """POST /handover, then GET /handover at its end. Raises GatewayError; also when the gateway
+        is replaced meanwhile, or does not answer for `away` seconds."""
+        begun = self.request("POST", "/handover", {"by": by, **parts})
+        heard = time.monotonic()
+        while True:
+            try:
+                now: dict[str, Any] = self.request("GET", "/handover")
+            except GatewayError:
+                if time.monotonic() > heard + away:
+                    raise
+            else:
+                heard = time.monotonic()
+                if (now.get("number"), now.get("by")) != (begun["number"], by):
+                    raise GatewayError(
+                        "the gateway was replaced, and the handover ended with it; rooms under way "
+                        "get their old agent or the new one. Run again for the others"
+                    )
+                if now["phase"] not in ("running", "cancelling"):
+                    return now
+            time.sleep(HANDOVER_LOOK_SECONDS)
 
     def wait(
         self,

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 # Besides the names of roles: what belongs to one of them by its meaning.
-WORDS = ("sentinel", "sentinels", "releve", "canary", "bake", "discover")
+WORDS = ("sentinel", "sentinels", "releve", "canary", "bake", "discover", "handover")
 INTERNAL = "for the role itself"
 
 HEAD = """# Settings

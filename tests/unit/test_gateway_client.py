@@ -42,7 +42,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    do_PUT = do_GET
+    do_PUT = do_POST = do_GET
 
     def log_message(self, *_: object) -> None:
         """Quiet."""
@@ -179,3 +179,24 @@ def test_another_gateways_answer_does_not_count_and_an_older_one_does_not_say_wh
     assert connected({"upstreams": here, "host": "mine"}, "mine")
     assert not connected({"upstreams": here, "host": "its"}, "mine")
     assert connected({"upstreams": here}, "mine")
+
+
+BEGUN = {"number": 4, "by": "run x", "phase": "running", "rooms": [], "counts": {}}
+
+
+def test_a_handover_is_followed_to_its_end(standin: Standin, gateway: Gateway) -> None:
+    standin.answer(BEGUN, BEGUN, BEGUN | {"phase": "cancelling"}, BEGUN | {"phase": "done"})
+    told = gateway.hand_over("run x", colour="blue", room=None, every=2.0)
+    assert told["phase"] == "done"
+    wanted = {"by": "run x", "colour": "blue", "room": None, "every": 2.0}
+    assert standin.asked[0] == ("POST", "/handover", wanted)
+    assert [method for method, *_ in standin.asked] == ["POST", "GET", "GET", "GET"]
+
+
+@pytest.mark.parametrize("now", [{"phase": "none"}, BEGUN | {"number": 1}, BEGUN | {"by": "other"}])
+def test_a_handover_whose_gateway_was_replaced_is_over(
+    standin: Standin, gateway: Gateway, now: dict[str, Any]
+) -> None:
+    standin.answer(BEGUN, now)
+    with pytest.raises(GatewayError, match="was replaced"):
+        gateway.hand_over("run x", colour="blue")

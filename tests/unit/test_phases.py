@@ -215,6 +215,7 @@ def test_a_release_that_is_in_service_already_is_left_alone(tree: Tree) -> None:
         ("drain.yml", "rollout", "finalize-drained"),
         ("finalize.yml", "agent", "finalize"),
         ("engine.yml", "preflight", "container_engine"),
+        ("handover.yml", "rollout", "dispatch_gateway-handover"),
         ("images.yml", "preflight", "images"),
         ("preflight.yml", "preflight", "preflight"),
         ("prepare.yml", "backup", "backup-prepare"),
