@@ -33,11 +33,11 @@ class ActionModule(ActionBase):
         args = dict(self._task.args)
         # As JSON has it: Ansible's own texts and numbers know where they come from, YAML does not.
         ours = json.loads(json.dumps(args.pop("config", None) or {}))
-        found = self._step(args, "look", task_vars)
-        if found.get("failed"):
-            return result | _told(found)
         diff: dict[str, Any] = {}
         if ours or args.get("keys_file"):
+            found = self._step(args, "look", task_vars)
+            if found.get("failed"):
+                return result | _told(found)
             try:
                 if not isinstance(ours, dict):
                     raise document.ConfigError("livekit_server_config: must be a map")

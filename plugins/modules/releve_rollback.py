@@ -100,15 +100,16 @@ def main() -> None:
     if record.exists() and not check:  # sentinels on the line open new rooms around this
         record.with_name("moments").write_text(params["run"], encoding="ascii")
     flipped: dict[str, object] = {"changed": False}
-    told: dict[str, object] = {}
+    told: dict[str, Any] = {}
     try:
         by = f"rollback {params['run']}"
         from_, to = run.direction(Path(params["direction"]))
         kept = Path(params["kept"], f"{from_}.json")
         if kept.exists() and from_ not in gateway.decisions()["serving"]:
             told = _made_again(module, gateway, from_)
-        flipped, failure = run.go_back(gateway, {from_: 100, to: 0}, by, check)
-        failure = failure or told.pop("failure", None)
+        failure = told.pop("failure", None)
+        if failure is None:  # else nobody of that colour would serve: nothing is moved
+            flipped, failure = run.go_back(gateway, {from_: 100, to: 0}, by, check)
     except GatewayError as error:
         failure = str(error)
     known = run.end(path, params["run"], gateway, record, check)

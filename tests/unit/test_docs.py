@@ -57,3 +57,13 @@ def test_the_readme_is_one_screen() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) <= 50
     assert {"    make demo", "    make test"} <= {line.split("  # ")[0].rstrip() for line in lines}
+
+
+def test_the_page_for_operators_names_the_same_commands_in_both_languages() -> None:
+    def commands(name: str) -> list[str]:
+        text = (ROOT / "docs" / name).read_text()
+        return re.findall(
+            r"^    (ansible-playbook .*)$|`(ansible-playbook .*?)`", text, re.MULTILINE
+        )
+
+    assert commands("operations.fr.md") == commands("operations.md") != []
