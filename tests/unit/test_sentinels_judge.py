@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from pathlib import Path
 
@@ -50,4 +51,5 @@ def test_a_record_that_ended_earlier_fails_however_good_it_is(tmp_path: Path, ag
     code, said = judged(tmp_path, age)
     assert code != 0
     assert "nothing watched what came after" in said
-    assert f"record ended {age}" in said or f"record ended {age + 1}" in said
+    told = re.search(r"record ended (\d+)", said)
+    assert told is not None and age <= int(told[1]) < age + 120
