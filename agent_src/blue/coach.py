@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 
-import moving
 import openai as openai_client
 import settings
 from agent import is_agent, load
@@ -56,13 +55,6 @@ async def entry(ctx: JobContext) -> None:
 
     language = settings.LANGUAGE
     hears, thinks, speaks = settings.hearing(), settings.thinking(language), settings.speaking()
-    moved = moving.read(ctx.job.metadata)  # another agent has the call until now
-    history = []
-    try:
-        for role, text in moving.said(moved[1]) if moved else []:
-            history.append(ChatMessage(role=ChatRole(role), text=text))
-    except ValueError as error:
-        logger.warning("what the agent before told is not usable: %s", error)
     detector = EnergyVAD()
     hearing = Hearing(language=language, model=hears.model, base_url=hears.url, api_key=hears.key)
     client = openai_client.AsyncClient(base_url=thinks.url, api_key=thinks.key)
@@ -78,7 +70,7 @@ async def entry(ctx: JobContext) -> None:
             base_url=speaks.url,
             api_key=speaks.key,
         ),
-        chat_ctx=ChatContext(messages=[instructions, *history]),
+        chat_ctx=ChatContext(messages=[instructions]),
         # Its speech recogniser has no words before the end of speech: the voice alone interrupts.
         interrupt_min_words=0,
     )
@@ -99,24 +91,8 @@ async def entry(ctx: JobContext) -> None:
             task.add_done_callback(answers.discard)
 
     ctx.room.on("data_received", typed)
-
-    def metadata(who: rtc.Participant, _before: str, now: str) -> None:
-        """This SDK has no RPC, and is told of its own metadata only: so it is asked."""
-        to = moving.asked(now) if who is ctx.room.local_participant else None
-        if to is not None:
-            messages = [(it.role.value, it.text) for it in assistant.chat_context.messages]
-            told = moving.context(language, messages)
-            sending = ctx.room.local_participant.publish_data(
-                told, destination_sids=[to], topic=moving.TOPIC
-            )
-            task = asyncio.create_task(sending)
-            answers.add(task)
-            task.add_done_callback(answers.discard)
-
-    ctx.room.on("participant_metadata_changed", metadata)
     assistant.start(ctx.room, callers()[0])
-    if moved is None:
-        await assistant.say(TEXTS[language].greeting)
+    await assistant.say(TEXTS[language].greeting)
 
 
 async def request(req: JobRequest) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import handover
-import moving
 import services
 from exercise import Exercise
 from livekit import rtc
@@ -41,10 +40,9 @@ CALLER_SECONDS = 10.0  # how long a caller's arrival is awaited
 class Coach(Agent):
     """The coach of one call. A service that fails costs one answer: the caller is told, aloud."""
 
-    def __init__(self, language: str, history: llm.ChatContext, moved: bool) -> None:
-        """`moved`: another agent has the call until now, and the caller is to notice nothing."""
+    def __init__(self, language: str, history: llm.ChatContext) -> None:
         self._texts, self._language = TEXTS[language], language
-        self._resumed, self._moved = bool(history.items), moved
+        self._resumed = bool(history.items)
         self._told = False  # that a service failed, since the caller spoke or wrote
         super().__init__(
             instructions=f"{self._texts.instructions} {WITH_TOOLS}",
@@ -55,8 +53,6 @@ class Coach(Agent):
         )
 
     async def on_enter(self) -> None:
-        if self._moved:
-            return
         self.session.say(self._texts.welcome_back if self._resumed else self._texts.greeting)
 
     @function_tool
@@ -156,7 +152,7 @@ async def entrypoint(ctx: JobContext) -> None:
         userdata=exercise,
         conn_options=services.patience(),
     )
-    coach = Coach(language, context.history, context.before is not None)
+    coach = Coach(language, context.history)
     tell(session, ctx, SILENCE_SECONDS)
 
     @session.on("user_input_transcribed")
@@ -184,24 +180,6 @@ async def entrypoint(ctx: JobContext) -> None:
 
     await ctx.room.local_participant.set_attributes({"mode": "coach", "language": language})
     await session.start(coach, room=ctx.room)
-
-    async def context_of(_call: rtc.RpcInvocationData) -> str:
-        messages = (item for item in session.history.items if item.type == "message")
-        return moving.context(language, [(it.role, it.text_content or "") for it in messages])
-
-    ctx.room.local_participant.register_rpc_method(moving.METHOD, context_of)
-    if context.before in ctx.room.remote_participants:
-        await alone(session, ctx.room, context.before)
-
-
-async def alone(session: AgentSession[Exercise], room: rtc.Room, before: str) -> None:
-    """Hear nothing, and so say nothing, until the agent before this one has left."""
-    left = asyncio.Event()
-    session.input.set_audio_enabled(False)
-    room.on("participant_disconnected", lambda who: who.identity == before and left.set())
-    if before in room.remote_participants:
-        await left.wait()
-    session.input.set_audio_enabled(True)
 
 
 async def recording(path: Path) -> AsyncIterator[rtc.AudioFrame]:

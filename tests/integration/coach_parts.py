@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -12,7 +11,6 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "agent_src" / "shared"))
 
 import coach
 import handover
-import moving
 import settings
 from livekit.agents import metrics
 from telling import Stages
@@ -24,27 +22,6 @@ assert [item.text_content for item in told.history.items] == ["bonjour"]
 for other in ("", "nonsense", "[]", '"x"', '{"history": [{"role": "root", "content": "x"}]}'):
     context = handover.read(other)
     assert (context.language, context.history.items) == (None, []), other
-
-# A call that is moved brings what its agent told, whatever the room's own metadata are.
-said = [("system", "be kind"), ("user", "quarante-deux"), ("assistant", "oui")]
-text = moving.context("fr", said)
-moved = {"language": "en", "releve_handover": {"from": "agent-x", "context": json.loads(text)}}
-told = handover.read(json.dumps(moved))
-assert (told.language, told.before) == ("fr", "agent-x")
-assert [item.text_content for item in told.history.items] == ["quarante-deux", "oui"]
-assert handover.read('{"language": "fr"}').before is None
-for other in ('{"releve_handover": 1}', '{"releve_handover": {"from": "x", "context": []}}'):
-    assert moving.read(other) is None, other
-
-# What is too long loses its oldest messages.
-long = moving.context("en", [("user", f"{number} " + "ü" * 500) for number in range(100)])
-assert 10_000 < len(long.encode()) <= moving.LONGEST_BYTES
-assert moving.said(json.loads(long))[-1][1].startswith("99 ")
-
-# Without RPC an agent is asked by its metadata.
-assert moving.asked('{"releve.handover": {"ask": "context", "reply_to": "PA_1"}}') == "PA_1"
-for other in ("", "x", "[]", '{"releve.handover": 1}', '{"releve.handover": {"reply_to": 1}}'):
-    assert moving.asked(other) is None, other
 
 # Each service has its own URL, model and key; what it lacks is the common one's.
 with tempfile.NamedTemporaryFile("w") as key:

@@ -30,7 +30,7 @@ class Told(coach.Coach):
 
     def __init__(self) -> None:
         self.told: list[str] = []
-        super().__init__("en", llm.ChatContext.empty(), moved=False)
+        super().__init__("en", llm.ChatContext.empty())
 
     def failed(self, service: str, error: object) -> None:
         self.told.append(f"{service}: {coach._why(error)}")
