@@ -50,9 +50,11 @@ def folder(tmp_path: Path, owner: Owner) -> Iterator[Path]:
 def _compose(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No Compose is asked: what it says is test_finalize_compose's."""
     override = tmp_path / "compose.override.yml"
-    monkeypatch.setattr(compose, "starts", lambda *_: not override.exists())
-    monkeypatch.setattr(compose, "run", lambda *_: "{}")
-    monkeypatch.setattr(compose.wanted, "__defaults__", (compose.run,))
+
+    def config(*_: object) -> dict[str, Any]:
+        return {"services": {"agent": {"deploy": {"replicas": 0}} if override.exists() else {}}}
+
+    monkeypatch.setattr(compose, "_config", config)
 
 
 def removal(owner: Owner, folder: Path, gateway: Any, days: float = 14) -> Removal:

@@ -54,9 +54,9 @@ wanted = st.builds(
     st.none() | weights,
     cordons,
     st.none() | colours,
-    st.none() | st.floats(1, 100),
-    st.none() | otherwise,
-    st.booleans(),
+    lease_seconds=st.none() | st.floats(1, 100),
+    otherwise=st.none() | otherwise,
+    allow_unserved=st.booleans(),
 )
 
 LED_TO_GREEN = Decision(
@@ -198,8 +198,8 @@ def test_a_change_is_read_as_the_contract_says() -> None:
         Weights(75, 25),
         {"blue": False},
         frozenset({"green"}),
-        15.0,
-        Otherwise(Weights(), {"green": True}, BLUE),
+        lease_seconds=15.0,
+        otherwise=Otherwise(Weights(), {"green": True}, BLUE),
     )
     assert parsed() == Change("me", None)
     assert parsed(fallback=None).fallback == BLUE

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import shutil
 import tempfile
 from collections import Counter
@@ -81,6 +82,7 @@ class Process:
         self.colour = colour
         self.reports = reports
         self.kind = kind
+        self.address = f"10.0.0.{next(world.addresses)}"
         self.agents: list[Agent] = []
         self.worker: Worker | None = None
 
@@ -88,7 +90,7 @@ class Process:
         dispatcher = self.world.gateway.dispatcher
         register = proto.RegisterWorkerRequest(type=self.kind)
         link = Link(self)
-        self.worker = Worker("", "default", self.colour, link, register, f"10.0.0.{id(self)}")
+        self.worker = Worker("", "default", self.colour, link, register, self.address)
         self.worker.id = dispatcher.presence.id_for(self.worker)
         dispatcher.presence.join(self.worker)
         if self.reports:
@@ -160,6 +162,7 @@ class World(RuleBasedStateMachine):
         self.clock.start()
         self.server = Server(self.loop)
         self.opened = 0
+        self.addresses = itertools.count(1)
         self.folder = Path(tempfile.mkdtemp())
         self.processes: list[Process] = []
         self.loop.run_until_complete(self.begin(Decisions({"default": Rules(Weights(50, 50))})))

@@ -110,14 +110,14 @@ class Why:
 
     async def _look(self, room: str) -> Seen:
         try:
-            listed, people, dispatches = await asyncio.gather(
-                self._room_service.room(room),
-                self._room_service.participants(room),
-                self._room_service.dispatches(room),
+            if await self._room_service.room(room) is None:
+                return Seen(room)  # of a room that is not there v1.8.4 answers nothing else
+            people, dispatches = await asyncio.gather(
+                self._room_service.participants(room), self._room_service.dispatches(room)
             )
         except ServerError as error:
             return Seen(room, silence=str(error))
-        return Seen(room, listed is not None, people, dispatches)
+        return Seen(room, True, people, dispatches)
 
     def _concerned(self, seen: Seen) -> list[str]:
         """The agents that anything here is about; the default one if there are none."""
