@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from livekit.protocol import agent as proto
 
-from releve.gateway.config import AgentKey
 from releve.gateway.decisions.model import Decisions
 from releve.gateway.dispatch.dispatcher import Dispatcher
 from releve.gateway.dispatch.worker import Worker
@@ -46,16 +45,19 @@ from unit.test_dispatch_simulated import CONFIG
 
 some_colour = st.sampled_from(COLOURS)
 pick = st.integers(0, 1000)
-RESTARTING = CONFIG.model_copy(
-    update={"agents": {"default": AgentKey(restart="on_failure", restarts=100)}}
-)
 
 
 class Gateway:
     """One gateway; a successor has the decisions and the name of the one before it."""
 
-    def __init__(self, server: Server, decisions: Decisions, folder: Path, take_over: bool) -> None:
-        self.dispatcher = Dispatcher(RESTARTING, RING, decisions, "GW_simulated")
+    def __init__(
+        self,
+        server: Server,
+        decisions: Decisions,
+        folder: Path,
+        take_over: bool,
+    ) -> None:
+        self.dispatcher = Dispatcher(CONFIG, RING, decisions, "GW_simulated")
         room_service = cast(RoomService, server)
         self.drain = Drain(self.dispatcher, room_service)
         self.open_rooms = OpenRooms(folder / "state")
@@ -160,6 +162,9 @@ class World(RuleBasedStateMachine):
         asyncio.set_event_loop(self.loop)
         self.clock = mock.patch("time.monotonic", lambda: self.loop.now)
         self.clock.start()
+        numbers = itertools.count(1)  # the same names whenever Hypothesis plays it again
+        self.names = mock.patch("secrets.token_hex", lambda count: f"{next(numbers):0{2 * count}x}")
+        self.names.start()
         self.server = Server(self.loop)
         self.opened = 0
         self.addresses = itertools.count(1)
@@ -237,26 +242,6 @@ class World(RuleBasedStateMachine):
         room, agent = self.in_calls[which % len(self.in_calls)]
         room.must_have_an_agent = False
         agent.holder.says_goodbye(agent)
-
-    @precondition(lambda self: self.in_calls)
-    @rule(which=pick)
-    def a_job_fails(self, which: int) -> None:
-        """Its process is dead and the worker lives; the server lists the agent for a while."""
-        room, agent = self.in_calls[which % len(self.in_calls)]
-        process = agent.holder
-        process.agents.remove(agent)
-        known = process.worker is not None and agent.job.id in process.worker.jobs
-        if agent.job.type == ROOM:
-            room.must_have_an_agent = (
-                known
-                and process.reports
-                and bool(room.callers)
-                and not agent.told_to_go
-                and agent.job.dispatch_id in room.dispatches
-            )
-        self.server.dies(agent)
-        process.tells_the_end(agent, failed=True)
-        self.passes(0.1)
 
     @precondition(lambda self: self.processes)
     @rule(which=pick, seconds=st.sampled_from([0.0, 0.5, 5.0, 70.0]))
@@ -439,6 +424,7 @@ class World(RuleBasedStateMachine):
         finally:
             self.loop.run_until_complete(self.gateway.dispatcher.background.stop())
             self.clock.stop()
+            self.names.stop()
             self.loop.close()
             asyncio.set_event_loop(None)
             shutil.rmtree(self.folder)
