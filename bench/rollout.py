@@ -24,31 +24,12 @@ from figures import figure, write
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from integration.rollout_parts import Controller, Record, record_running
-from ports import free_port
-from releve.gateway.config import AgentKey, GatewayConfig
-from unit.gateway_running import Running, running
-from unit.gateway_standin import KEYS, StandInServer, registered
+from unit.gateway_running import Running, running, settings
+from unit.gateway_standin import StandInServer, registered
 
 BREACHES = 20
 WATCHED_SECONDS = 30.0
 LONG = [{"weight": 25, "seconds": 6000}, {"weight": 100, "seconds": 6000}]
-
-
-def settings(home: Path, server: StandInServer) -> GatewayConfig:
-    keys = home / "keys"
-    keys.write_text(f"{KEYS.api_key}: {KEYS.secret}\n")
-    blue, green, metrics = (free_port() for _ in range(3))
-    return GatewayConfig(
-        server_url=server.url,
-        media_url="ws://media.example",
-        keys_file=keys,
-        state_file=home / "state.json",
-        admin_socket=home / "admin.sock",
-        agents={"default": AgentKey(namespace="default")},
-        listen_host="127.0.0.1",
-        ports={"blue": blue, "green": green},
-        metrics_port=metrics,
-    )
 
 
 async def moved(home: Path, gateway: Running, record: Record, number: int) -> Controller:

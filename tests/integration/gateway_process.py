@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +186,22 @@ async def call(
         yield line
     finally:
         await line.room.disconnect()
+
+
+@contextmanager
+def with_agents(livekit_server: harness.LiveKit, home: Path) -> Iterator[Gateway]:
+    """A gateway with an echo of each colour's SDK behind it."""
+    gateway = Gateway(livekit_server, home)
+    gateway.start()
+    agents = []
+    try:
+        for colour in COLOURS:
+            log = home / f"agent-{colour}.out"
+            keys = livekit_server.keys
+            agents.append(harness.start_agent(colour, gateway.url(colour), keys, log))
+        yield gateway
+    finally:
+        for agent in agents:
+            agent.stop()
+        if gateway.process is not None:
+            gateway.process.stop()

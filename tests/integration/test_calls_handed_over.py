@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from integration import harness
-from integration.gateway_process import COLOURS, Gateway
+from integration.gateway_process import Gateway, with_agents
 from releve.probe.caller.call import Call
 from releve.probe.caller.join import Server
 from releve.probe.media import signal
@@ -33,20 +33,8 @@ def gateway(
 ) -> Iterator[Gateway]:
     """With an echo of each SDK behind it."""
     home = tmp_path_factory.mktemp("handover")
-    gateway = Gateway(livekit_server, home)
-    gateway.start()
-    agents = []
-    try:
-        for colour in COLOURS:
-            log = home / f"agent-{colour}.out"
-            keys = livekit_server.keys
-            agents.append(harness.start_agent(colour, gateway.url(colour), keys, log))
+    with with_agents(livekit_server, home) as gateway:
         yield gateway
-    finally:
-        for agent in agents:
-            agent.stop()
-        if gateway.process is not None:
-            gateway.process.stop()
 
 
 @dataclass

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from integration import harness
-from integration.gateway_process import COLOURS, Gateway, call, connected
+from integration.gateway_process import COLOURS, Gateway, call, connected, with_agents
 
 STORM_ROOMS, AT_ONCE = 30, 10
 WATCH_SECONDS = 3.0
@@ -29,20 +29,8 @@ def gateway(
 ) -> Iterator[Gateway]:
     """With one worker of each colour behind it."""
     home = tmp_path_factory.mktemp("gateway")
-    gateway = Gateway(livekit_server, home)
-    gateway.start()
-    agents = []
-    try:
-        for colour in COLOURS:
-            log = home / f"agent-{colour}.out"
-            keys = livekit_server.keys
-            agents.append(harness.start_agent(colour, gateway.url(colour), keys, log))
+    with with_agents(livekit_server, home) as gateway:
         yield gateway
-    finally:
-        for agent in agents:
-            agent.stop()
-        if gateway.process is not None:
-            gateway.process.stop()
 
 
 @pytest.fixture(autouse=True)

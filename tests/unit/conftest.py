@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from ports import free_port
-from releve.gateway.config import AgentKey, GatewayConfig
-from unit.gateway_running import Running, running
-from unit.gateway_standin import KEYS, StandInServer
+from releve.gateway.config import GatewayConfig
+from unit.gateway_running import Running, running, settings
+from unit.gateway_standin import StandInServer
 
 
 @pytest.fixture(autouse=True)
@@ -34,22 +33,7 @@ async def server() -> AsyncIterator[StandInServer]:
 
 @pytest.fixture
 def config(tmp_path: Path, server: StandInServer) -> GatewayConfig:
-    keys_file = tmp_path / "keys"
-    keys_file.write_text(f"{KEYS.api_key}: {KEYS.secret}\n")
-    blue, green, metrics = (free_port() for _ in range(3))
-    return GatewayConfig(
-        server_url=server.url,
-        media_url="ws://media.example",
-        keys_file=keys_file,
-        state_file=tmp_path / "state",
-        admin_socket=tmp_path / "admin.sock",
-        agents={"default": AgentKey(namespace="default")},
-        listen_host="127.0.0.1",
-        ports={"blue": blue, "green": green},
-        metrics_port=metrics,
-        answer_seconds=0.2,
-        offer_seconds=1.0,
-    )
+    return settings(tmp_path, server, answer_seconds=0.2, offer_seconds=1.0)
 
 
 @pytest.fixture

@@ -5,13 +5,34 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 
+from ports import free_port
 from releve.gateway import app
-from releve.gateway.config import GatewayConfig
-from unit.gateway_standin import StandInServer, until
+from releve.gateway.config import AgentKey, GatewayConfig
+from unit.gateway_standin import KEYS, StandInServer, until
+
+
+def settings(home: Path, server: StandInServer, **more: Any) -> GatewayConfig:
+    """Of a gateway on loopback, with its files in `home`; `more` are settings besides."""
+    keys_file = home / "keys"
+    keys_file.write_text(f"{KEYS.api_key}: {KEYS.secret}\n")
+    blue, green, metrics = (free_port() for _ in range(3))
+    return GatewayConfig(
+        server_url=server.url,
+        media_url="ws://media.example",
+        keys_file=keys_file,
+        state_file=home / "state",
+        admin_socket=home / "admin.sock",
+        agents={"default": AgentKey(namespace="default")},
+        listen_host="127.0.0.1",
+        ports={"blue": blue, "green": green},
+        metrics_port=metrics,
+        **more,
+    )
 
 
 class Running:
